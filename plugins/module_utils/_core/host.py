@@ -1,0 +1,247 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The host: the one injectable object through which systems are read and changed.
+
+It has a read half (`Host`) and a write half (`WritableHost`). Check mode hands out the read half
+alone, so that a plan which is only announced cannot write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import subprocess
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import CommandFailed, CommandMissing, TwinError, Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a command answered."""
+
+    argv: tuple[str, ...]
+    rc: int
+    out: str
+    err: str
+
+
+class Host(ABC):
+    """The read half: looks at a system and changes nothing."""
+
+    writable = False
+
+    @abstractmethod
+    def answer(self, argv: Sequence[str], stdin: str, timeout: float | None) -> Output:
+        """Run a command to its end, whatever its exit code.
+
+        :param timeout: seconds, after which the command is ended.
+        :raises CommandMissing: when the program is not installed.
+        :raises CommandFailed: when the timeout ran out.
+        """
+
+    @abstractmethod
+    def read(self, path: str) -> str | None:
+        """The text of a file; None when there is none."""
+
+    @abstractmethod
+    def listing(self, path: str) -> list[str]:
+        """The names in a folder, sorted; empty when there is none."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: str = "",
+        ok: Collection[int] = (0,),
+        timeout: float | None = None,
+    ) -> Output:
+        """Run a command that only reads.
+
+        :param ok: exit codes that are answers, not failures.
+        :raises CommandMissing: when the program is not installed.
+        :raises CommandFailed: on any other exit code, and when the timeout ran out.
+        """
+        return expect(self.answer(argv, stdin, timeout), ok)
+
+
+class WritableHost(Host):
+    """Both halves."""
+
+    writable = True
+
+    def change(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: str = "",
+        ok: Collection[int] = (0,),
+        timeout: float | None = None,
+    ) -> Output:
+        """Run a command that changes the system; arguments and errors as in `run`."""
+        return expect(self.answer(argv, stdin, timeout), ok)
+
+    @abstractmethod
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Replace a file at once and for good: a power cut leaves the old or the new one.
+
+        Missing folders above it are made.
+        """
+
+    @abstractmethod
+    def remove(self, path: str) -> None:
+        """Remove a file; one that is not there is no error."""
+
+
+def expect(output: Output, ok: Collection[int]) -> Output:
+    """The same output, if its exit code is expected.
+
+    :raises CommandFailed: when it is not.
+    """
+    if output.rc in ok:
+        return output
+    said = (output.err.strip() or output.out.strip() or "nothing").splitlines()
+    raise CommandFailed(
+        f"{' '.join(output.argv[:3])} failed",
+        f"it answered {said[-1]!r} with exit code {output.rc}",
+        command=list(output.argv),
+        rc=output.rc,
+        stderr=output.err,
+    )
+
+
+class LocalReader(Host):
+    """The read half of the machine that this code runs on."""
+
+    def answer(self, argv: Sequence[str], stdin: str, timeout: float | None) -> Output:
+        # Messages are parsed, so they must come in one language.
+        environment = {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": "C"}
+        try:
+            done = subprocess.run(
+                list(argv), input=stdin, capture_output=True, text=True, timeout=timeout, env=environment,
+                errors="surrogateescape", check=False,
+            )  # fmt: skip
+        except FileNotFoundError as error:
+            raise CommandMissing(
+                f"{argv[0]} is not installed on this host", remedy="run role server", command=list(argv)
+            ) from error
+        except subprocess.TimeoutExpired as error:
+            raise CommandFailed(
+                f"{' '.join(argv[:3])} did not end", f"it was stopped after {timeout} s", command=list(argv)
+            ) from error
+        return Output(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+    def read(self, path: str) -> str | None:
+        try:
+            return Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def listing(self, path: str) -> list[str]:
+        try:
+            return sorted(os.listdir(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+
+class LocalHost(LocalReader, WritableHost):
+    """Both halves of the machine that this code runs on."""
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        target = Path(path)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+                    file.write(text)
+                    os.fchmod(file.fileno(), mode)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(name, target)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name)
+                raise
+            sync_folder(target.parent)
+        except OSError as error:
+            raise TwinError(f"file {path} could not be written", str(error)) from error
+
+    def remove(self, path: str) -> None:
+        target = Path(path)
+        try:
+            target.unlink(missing_ok=True)
+            if target.parent.is_dir():
+                sync_folder(target.parent)
+        except OSError as error:
+            raise TwinError(f"file {path} could not be removed", str(error)) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or an unlink in a folder survive a power cut (fsync(2))."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class SshHost(WritableHost):
+    """Another host, reached by ssh(1) from this one.
+
+    Commands travel as one quoted line (ssh hands it to the other side's shell), so the same read
+    and apply code serves a host here and a host there.
+
+    :param address: name or address of the other host.
+    :param options: further arguments of ssh (``-i KEY``, ``-o UserKnownHostsFile=FILE`` …).
+    :param user: the account there.
+    """
+
+    # ssh itself answers 255 when it could not connect (ssh(1), EXIT STATUS).
+    NO_CONNECTION = 255
+
+    def __init__(self, address: str, options: Sequence[str] = (), user: str = "root") -> None:
+        self.address = address
+        self.prefix = ("ssh", "-o", "BatchMode=yes", *options, "-l", user, address, "--")
+        self._here = LocalReader()
+
+    def argv(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """The command line which runs ``argv`` over there, for whoever connects its pipes himself."""
+        return (*self.prefix, shlex.join(argv))
+
+    def answer(self, argv: Sequence[str], stdin: str, timeout: float | None) -> Output:
+        output = self._here.answer(self.argv(argv), stdin, timeout)
+        if output.rc == self.NO_CONNECTION:
+            raise Unreachable(
+                f"{self.address} could not be reached by ssh",
+                (output.err.strip().splitlines() or ["it said nothing"])[-1],
+                "see that it is up, that the network is whole and that its key is known here",
+                command=list(argv),
+                stderr=output.err,
+            )
+        if output.rc == 127:
+            raise CommandMissing(f"{argv[0]} is not installed on {self.address}", command=list(argv))
+        return Output(tuple(argv), output.rc, output.out, output.err)
+
+    def read(self, path: str) -> str | None:
+        output = self.answer(["cat", path], "", None)
+        return output.out if output.rc == 0 else None
+
+    def listing(self, path: str) -> list[str]:
+        return sorted(self.answer(["ls", "-1A", path], "", None).out.splitlines())
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        script = (
+            'umask 077; mkdir -p "${1%/*}" && cat >"$1.new" && chmod "$2" "$1.new" && sync "$1.new"'
+            ' && mv "$1.new" "$1"'
+        )
+        self.change(["sh", "-c", script, "sh", path, f"{mode:o}"], stdin=text)
+
+    def remove(self, path: str) -> None:
+        self.change(["rm", "-f", path])
