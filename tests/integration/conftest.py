@@ -1,0 +1,39 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab, and its servers as hosts that modules can be run against."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from ansible_collections.twin.datacenter.plugins.module_utils._core.host import SshHost
+
+from tests.lab import Lab
+
+
+class LabHost(SshHost):
+    """A server of the lab, as its own administrator sees it: whole file system, any command."""
+
+    def __init__(self, lab: Lab, name: str) -> None:
+        super().__init__(name)
+        self.prefix = (*lab.ssh_command(name), "--")
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """The lab that is up under the name in TWIN_LAB, or else `lab`; one is brought up where none is."""
+    lab = Lab(os.environ.get("TWIN_LAB", "lab"))
+    lab.up()
+    yield lab
+
+
+@pytest.fixture
+def castor(lab: Lab) -> LabHost:
+    return LabHost(lab, "castor")
+
+
+@pytest.fixture
+def pollux(lab: Lab) -> LabHost:
+    return LabHost(lab, "pollux")
