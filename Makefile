@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# `make` alone lists what there is. Everything here sets up what it needs by itself.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+TREE := $(shell tests/gates/tree)
+COLLECTION := $(TREE)/ansible_collections/twin/datacenter
+STAGE := python3 tests/gates/stage.py
+LAB := python3 -m tests.lab
+
+export ANSIBLE_COLLECTIONS_PATH := $(TREE)
+export PYTHONPATH := $(TREE)
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
+export PATH := $(CURDIR)/build/venv/bin:$(PATH)
+# Ansible refuses to run in a locale that is not UTF-8, and what it writes down does not belong into a home folder.
+export LC_ALL := C.UTF-8
+export ANSIBLE_HOME := $(CURDIR)/build/ansible
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+##### What people come for
+
+.PHONY: demo
+demo: venv ## two servers, a witness, machines on them, one moves
+	python3 -m tests.demo
+
+.PHONY: test
+test: venv ## every test; the exit status is the verdict
+	@rm -rf build/coverage
+	@$(STAGE) lint $(MAKE) lint
+	@$(STAGE) unit $(MAKE) unit
+	@$(MAKE) -j2 stage-sanity stage-lab
+	@$(STAGE) integration $(MAKE) integration
+	@$(STAGE) molecule $(MAKE) molecule
+	@$(STAGE) coverage $(MAKE) coverage
+
+.PHONY: stage-%
+stage-%:
+	@$(STAGE) $* $(MAKE) $*
+
+##### The gates that need no host
+
+.PHONY: lint
+lint: ruff mypy yaml ansible-lint shellcheck reuse changelog documentation artifact ## style, types, licences, documentation, the built collection
+
+.PHONY: ruff mypy yaml ansible-lint shellcheck reuse changelog documentation artifact
+ruff: venv
+	ruff check --output-format concise
+
+# Under the name that the code has on a host: relative imports and `ansible_collections.twin.datacenter` are one package.
+mypy: venv
+	MYPYPATH=$(TREE) mypy -p ansible_collections.twin.datacenter.plugins | sed "s#^.*/ansible_collections/twin/datacenter/##"
+	mypy tests/lab tests/gates
+
+yaml: venv
+	yamllint --strict .
+
+ansible-lint: venv
+	ansible-lint --nocolor
+
+shellcheck: venv
+	git ls-files -z -co --exclude-standard | xargs -0 grep -lE '^#!.*\b(ba|da)?sh$$' | xargs shellcheck
+
+reuse: venv
+	reuse lint --quiet || reuse lint --lines
+
+changelog: venv
+	antsibull-changelog lint
+
+documentation: venv
+	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all .
+
+artifact: venv
+	python3 tests/gates/artifact.py
+
+.PHONY: unit
+unit: venv ## tests that need no host: unit tests and the laws
+	coverage run --data-file=build/coverage/data.unit -m pytest
+
+.PHONY: sanity
+sanity: venv ## ansible-test sanity
+	python3 tests/gates/sanity.py
+
+##### The gates that need the lab
+
+.PHONY: lab
+lab: venv ## bring the lab up: castor, pollux and witness; build/inventory knows them
+	$(LAB) up
+	rm -rf build/inventory
+	cp -r inventories/lab build/inventory
+	cp "$$($(LAB) inventory)" build/inventory/00-lab.ini
+
+.PHONY: down
+down: ## take the lab down
+	$(LAB) down
+
+.PHONY: integration
+integration: lab ## modules, plugins and the move on the lab, and the lab itself
+	$(LAB) run -- coverage run --data-file=build/coverage/data.integration -m pytest tests/integration
+	pytest tests/lab
+
+.PHONY: molecule
+molecule: lab ## one scenario per role, on the lab
+	python3 -m tests.gates.host_coverage start lab
+	MOLECULE_GLOB='molecule/*/molecule.yml' $(LAB) run -- molecule test --all
+	python3 -m tests.gates.host_coverage collect lab
+
+.PHONY: coverage
+coverage: venv ## how much of module_utils the tests ran, here and on the hosts
+	find build/coverage -name 'data.*' -print0 | xargs -0 coverage combine --quiet --keep --data-file=build/coverage/all
+	coverage report --data-file=build/coverage/all --fail-under=90
+
+.PHONY: bench
+bench: lab ## our speed against that of others, into build/bench.json
+	@tests/gates/venv bench build/venv-bench
+	python3 -m tests.bench
+
+##### For those who work on it
+
+.PHONY: venv
+venv: packages ## the virtual environment of all these tools, build/venv
+	@tests/gates/venv test build/venv
+
+.PHONY: packages
+packages:
+	@tests/gates/packages
+
+.PHONY: env
+env: venv ## the settings to work with by hand: eval "$(make -s env)"
+	@for name in ANSIBLE_COLLECTIONS_PATH ANSIBLE_HOME LC_ALL PATH PYTHONPATH PYTHONPYCACHEPREFIX; do \
+	    printf 'export %s=%q\n' "$$name" "$${!name}"; \
+	done
+
+.PHONY: format
+format: venv ## lay out the Python code, repair what ruff can repair
+	ruff check --fix-only
+	ruff format
+
+.PHONY: action-group
+action-group: ## write meta/runtime.yml from plugins/modules
+	python3 tests/gates/action_group.py
+
+.PHONY: docs
+docs: venv ## the reference of the modules, plugins and roles, into build/docs
+	tests/gates/docs
+
+.PHONY: constraints
+constraints: ## take the newest versions of all tools, and write them down
+	tests/gates/constraints

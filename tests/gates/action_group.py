@@ -1,0 +1,30 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""usage: python3 tests/gates/action_group.py
+
+Writes meta/runtime.yml: the action group `twin.datacenter.all` is every file of plugins/modules.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+HEAD = """\
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Written by: make action-group
+---
+requires_ansible: '>=2.19.0'
+action_groups:
+  all:"""
+
+
+def main() -> None:
+    modules = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
+    members = "".join(f"\n    - {name}" for name in modules) or " []"
+    (ROOT / "meta" / "runtime.yml").write_text(f"{HEAD}{members}\n")
+
+
+if __name__ == "__main__":
+    main()
