@@ -5,6 +5,6 @@
 from __future__ import annotations
 
 from .lab import Lab
-from .model import LabError
+from .model import LabError, cables
 
-__all__ = ["Lab", "LabError"]
+__all__ = ["Lab", "LabError", "cables"]

@@ -113,7 +113,19 @@ def ready() -> Path:
         print(f"packing {archive}", flush=True)
         _do("tar", *TAR, "--use-compress-program=zstd -T0 -3", "-C", done, "-cf", packed, ".")
         packed.rename(archive)
+        _prune(cache, {done, archive})
         return done
+
+
+def _prune(cache: Path, keep: set[Path]) -> None:
+    """Remove older builds, but for those on which some process of this machine (of any lab) still stands."""
+    mounts = []
+    for path in Path("/proc").glob("[0-9]*/mountinfo"):
+        with contextlib.suppress(OSError):
+            mounts.append(path.read_text())
+    for old in {*cache.glob("lab-*-*")} - keep:
+        if not any(f"{old}/" in text for text in mounts):
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
 def _build(out: Path) -> None:

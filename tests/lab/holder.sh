@@ -40,5 +40,7 @@ for bridge in "$@"; do
     ip link add "${bridge%%=*}" up type bridge forward_delay 0 mcast_snooping 0
     [ -z "${bridge#*=}" ] || ip address add "${bridge#*=}" dev "${bridge%%=*}"
 done
+# Ask again soon who has an address: servers come back within a second here.
+echo 50 >/proc/sys/net/ipv4/neigh/public/retrans_time_ms
 echo ready >"$work/ready"
 exec tini -- sleep infinity

@@ -45,14 +45,12 @@ from .model import (
 HERE = Path(__file__).parent
 BASE = Path("/var/tmp/twin-lab")
 HOST_COMMANDS = {
-    "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",
-    "nsenter": "util-linux",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "zstd": "zstd",
 }
-"""What the lab wants of this machine, and the Debian package that has it."""
+"""What the lab wants of this machine beside essential packages, and the Debian package that has it."""
 BOOT_SECONDS = 60.0
 
 
@@ -281,6 +279,7 @@ class Lab:
             for host in SERVERS.values():
                 kept = target / host.name
                 kept.mkdir(parents=True)
+                self._unmount(host)
                 (self._of(host) / "upper").rename(kept / "files")
                 _copy(self._of(host) / "disks", kept / "disks")
                 state.layers[host.name] = [str(kept / "files"), *state.layers.get(host.name, [])]
@@ -316,6 +315,8 @@ class Lab:
     @contextmanager
     def _changing(self) -> Iterator[State]:
         """The state, to be changed by one process at a time and written when done."""
+        if not self.work.is_dir():
+            raise self._absent()
         with (self.work / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             state = self._state()
@@ -396,10 +397,13 @@ class Lab:
     def _holder(self) -> int:
         holder = self._find_holder()
         if holder is None:
-            raise LabError(
-                f"{self.name} is not up; bring it up with: python3 -m tests.lab up --name {self.name}"
-            )
+            raise self._absent()
         return holder
+
+    def _absent(self) -> LabError:
+        return LabError(
+            f"{self.name} is not up; bring it up with: python3 -m tests.lab up --name {self.name}"
+        )
 
     def _tool(self, *argv: str | Path, check: bool = True, text: str = "") -> str:
         """Run a command of the tools root in all namespaces of the lab, with a text to read.
@@ -438,7 +442,7 @@ class Lab:
             public = (keys / "ssh_host_ed25519_key.pub").read_text().split()[:2]
             known.append(f"{host.name},{host.address} {' '.join(public)}\n")
         self.known_hosts.write_text("".join(known))
-        self.inventory().write_text(inventory(self.key, self.known_hosts))
+        self.inventory().write_text(inventory(self.key, self.known_hosts, self.repository))
         (self.work / "hosts").write_text(hosts_file("control"))
 
     def _furnish(self, host: Server, root: Path) -> None:
@@ -499,6 +503,10 @@ class Lab:
     def _is_mounted(self, host: Server) -> bool:
         return f" {self._of(host)}/rootfs " in self._tool("cat", "/proc/self/mounts")
 
+    def _unmount(self, host: Server) -> None:
+        if self._is_mounted(host):
+            self._tool("umount", self._of(host) / "rootfs")
+
     def _is_running(self, host: Server) -> bool:
         return self._lxc("info", host, "-sH") == "RUNNING"
 
@@ -515,8 +523,7 @@ class Lab:
 
     def _put_back(self, host: Server, kept: Path) -> None:
         of = self._of(host)
-        if self._is_mounted(host):
-            self._tool("umount", of / "rootfs")
+        self._unmount(host)
         for folder in ("upper", "overlay"):
             shutil.rmtree(of / folder)
             (of / folder).mkdir()
@@ -558,11 +565,15 @@ def _ssh_keygen(path: Path, comment: str) -> None:
 
 
 def _start_time(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot (proc_pid_stat(5), field 22); None: no such pid."""
+    """When a process started, in clock ticks since boot (proc_pid_stat(5), field 22); None: no such pid.
+
+    One that is dead and only not yet reaped by its parent counts as none.
+    """
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
+    return None if fields[0] in "ZX" else int(fields[19])
 
 
 def _own_pids(pid: int) -> list[int]:

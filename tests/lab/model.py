@@ -127,13 +127,15 @@ def hosts_file(own: str) -> str:
     return "\n".join([*lines, *(f"{s.address} {s.name}" for s in SERVERS.values()), f"127.0.1.1 {own}", ""])
 
 
-def inventory(key: Path, known_hosts: Path) -> str:
+def inventory(key: Path, known_hosts: Path, repository: Path) -> str:
     """A static Ansible inventory of the servers, in INI form."""
     lines = ["[twin]", "castor", "pollux", "", "[voter]", "witness", "", "[all:vars]", "ansible_user=root"]
     lines += ["ansible_python_interpreter=/usr/bin/python3", f"ansible_ssh_private_key_file={key}"]
     lines += [f"ansible_ssh_common_args=-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes"]
     # Labs have equal addresses: a connection that is kept open must never serve another lab.
-    lines += [f"ansible_control_path_dir={key.parent / 'cp'}", ""]
+    lines += [f"ansible_control_path_dir={key.parent / 'cp'}"]
+    # Where packages for images of machines come from, for the lab reaches no mirror.
+    lines += [f"lab_repository={repository}", ""]
     text = "\n".join(lines)
     for host in SERVERS.values():
         text = text.replace(f"\n{host.name}\n", f"\n{host.name} ansible_host={host.address}\n")
@@ -164,6 +166,7 @@ def lxc_config(host: Server, rootfs: Path, disks: Path, repository: Path, log: P
         "lxc.mount.entry = proc dev/.lxc/proc proc create=dir,optional 0 0",
         "lxc.mount.entry = sysfs dev/.lxc/sys sysfs create=dir,optional 0 0",
         "lxc.mount.entry = /dev/fuse dev/fuse none bind,create=file,optional 0 0",
+        "lxc.mount.entry = /dev/zfs dev/zfs none bind,create=file,optional 0 0",
         "lxc.mount.entry = /dev/net/tun dev/net/tun none bind,create=file,optional 0 0",
         f"lxc.mount.entry = {disks} srv/disks none bind,create=dir 0 0",
         f"lxc.mount.entry = {repository} srv/repo none bind,ro,create=dir 0 0",

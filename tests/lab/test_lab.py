@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import Lab, LabError, cgroup, model
+from tests.lab import Lab, LabError, cables, cgroup, model
 
 ROOT = Path(__file__).parents[2]
 ZFS_FUSE = """
@@ -131,7 +131,7 @@ def test_two_labs_at_once_know_nothing_of_each_other(lab: Lab, base: Path) -> No
 
 
 def test_a_cut_link_loses_its_carrier_on_both_ends_and_alone(lab: Lab) -> None:
-    link = model.cables("castor:pollux", 0)
+    link = cables("castor:pollux", 0)
     lab.cut(link)
     try:
         for name in ("castor", "pollux"):
@@ -146,7 +146,7 @@ def test_a_cut_link_loses_its_carrier_on_both_ends_and_alone(lab: Lab) -> None:
 
 
 def test_one_twin_may_lose_the_witness_alone(lab: Lab) -> None:
-    path = model.cables("castor:witness")
+    path = cables("castor:witness")
     lab.cut(path)
     try:
         assert not pings(lab, "castor", "10.3.0.3")
@@ -157,7 +157,7 @@ def test_one_twin_may_lose_the_witness_alone(lab: Lab) -> None:
 
 
 def test_a_cut_survives_a_power_cycle(lab: Lab) -> None:
-    link = model.cables("castor:pollux", 1)
+    link = cables("castor:pollux", 1)
     lab.cut(link)
     try:
         lab.power("pollux", "cycle")
@@ -168,7 +168,7 @@ def test_a_cut_survives_a_power_cycle(lab: Lab) -> None:
 
 
 def test_a_slow_link_takes_its_time_both_ways(lab: Lab) -> None:
-    link = model.cables("castor:pollux", 0)
+    link = cables("castor:pollux", 0)
     lab.slow(link, "8mbit")
     try:
         # 1 MB at 1 MB/s, less the burst
@@ -232,7 +232,7 @@ def test_a_power_cut_keeps_what_was_synced_and_a_reset_puts_it_back(lab: Lab) ->
     lab.power("castor", "on")
     there = said(lab, "castor", "cat /tank/kept/file; ls /root; test -e /etc/hostname || echo nameless")
     assert there.split() == ["later", "later", "nameless"]
-    lab.cut(model.cables("castor:public"))
+    lab.cut(cables("castor:public"))
     lab.reset("pool", ["castor"])
     assert said(lab, "castor", "cat /tank/kept/file; cat /etc/hostname; ls /root").split() == [
         "saved",
@@ -277,9 +277,9 @@ def test_nothing_is_left_after_down(tmp_path: Path) -> None:
     ("what", "sentence"),
     [
         (lambda lab: Lab("No Such Name"), "small letters, digits and -"),
-        (lambda lab: model.cables("castor"), "wants two ends"),
-        (lambda lab: model.cables("castor:helena"), "no server is called 'helena'"),
-        (lambda lab: model.cables("castor:pollux", 2), "the links are 0 and 1"),
+        (lambda lab: cables("castor"), "wants two ends"),
+        (lambda lab: cables("castor:helena"), "no server is called 'helena'"),
+        (lambda lab: cables("castor:pollux", 2), "the links are 0 and 1"),
         (lambda lab: lab.power("castor", "sideways"), "power is off, on or cycle"),
         (
             lambda lab: lab.signal("castor", signal.SIGSTOP, pattern="no-such-process"),
@@ -287,6 +287,7 @@ def test_nothing_is_left_after_down(tmp_path: Path) -> None:
         ),
         (lambda lab: lab.reset("never"), "no state 'never' was saved"),
         (lambda lab: Lab("absent", lab.base).run("true"), "absent is not up"),
+        (lambda lab: Lab("absent", lab.base).cut(cables("castor:pollux")), "absent is not up"),
     ],
 )
 def test_bad_input_is_refused_in_a_sentence(lab: Lab, what: Callable[[Lab], object], sentence: str) -> None:
