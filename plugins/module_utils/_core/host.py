@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import CommandFailed, CommandMissing, TwinError, Unreachable
+from .pipe import Joined, Meter, join
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,21 @@ class Output:
     rc: int
     out: str
     err: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """How another host is reached.
+
+    :param addresses: tried in order.
+    :param key: file of the private key; empty for ssh's own choice.
+    :param known_hosts: file of the host keys; empty for ssh's own choice.
+    """
+
+    addresses: tuple[str, ...]
+    user: str = "root"
+    key: str = ""
+    known_hosts: str = ""
 
 
 class Host(ABC):
@@ -70,11 +86,43 @@ class Host(ABC):
         """
         return expect(self.answer(argv, stdin, timeout), ok)
 
+    def reach(self, peer: Peer) -> WritableHost:
+        """Another host, at the first of its addresses that answers.
+
+        :raises Unreachable: when none does.
+        """
+        refusals = []
+        for address in peer.addresses:
+            host = SshHost(address, ssh_options(peer), peer.user)
+            try:
+                host.answer(["true"], "", None)
+            except Unreachable as error:
+                refusals.append(f"{address}: {error.answered}")
+            else:
+                return host
+        raise Unreachable(
+            "the other server could not be reached by ssh",
+            ", ".join(refusals),
+            "see that it is up, that the network is whole and that its key is known here",
+        )
+
 
 class WritableHost(Host):
     """Both halves."""
 
     writable = True
+
+    def argv(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """The command line which runs a command on this host from where this code runs."""
+        return tuple(argv)
+
+    def pipe(self, argv: Sequence[str], into: WritableHost, into_argv: Sequence[str], meter: Meter) -> Joined:
+        """Run a command on this host with its output flowing into a command on another one.
+
+        Both exit codes are given back, none is judged: what the receiver says is often the cause
+        of what the sender says.
+        """
+        return join(self.argv(argv), into.argv(into_argv), meter)
 
     def change(
         self,
@@ -205,14 +253,18 @@ class SshHost(WritableHost):
 
     # ssh itself answers 255 when it could not connect (ssh(1), EXIT STATUS).
     NO_CONNECTION = 255
+    # A peer that lost its power answers nothing at all: it is given up after about five seconds.
+    OPTIONS = (
+        "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=2",
+        "-o", "ServerAliveCountMax=2",
+    )  # fmt: skip
 
     def __init__(self, address: str, options: Sequence[str] = (), user: str = "root") -> None:
         self.address = address
-        self.prefix = ("ssh", "-o", "BatchMode=yes", *options, "-l", user, address, "--")
+        self.prefix = ("ssh", *options, *self.OPTIONS, "-l", user, address, "--")
         self._here = LocalReader()
 
     def argv(self, argv: Sequence[str]) -> tuple[str, ...]:
-        """The command line which runs ``argv`` over there, for whoever connects its pipes himself."""
         return (*self.prefix, shlex.join(argv))
 
     def answer(self, argv: Sequence[str], stdin: str, timeout: float | None) -> Output:
@@ -245,3 +297,23 @@ class SshHost(WritableHost):
 
     def remove(self, path: str) -> None:
         self.change(["rm", "-f", path])
+
+
+def ssh_options(peer: Peer) -> tuple[str, ...]:
+    """Arguments of ssh(1) for a peer: its own key and host keys only, and one connection for all commands."""
+    options: tuple[str, ...] = ()
+    if peer.key:
+        options += ("-i", peer.key, "-o", "IdentitiesOnly=yes")
+    if peer.known_hosts:
+        options += ("-o", f"UserKnownHostsFile={peer.known_hosts}", "-o", "StrictHostKeyChecking=yes")
+    if os.access("/var/run", os.W_OK):
+        # A connection costs ten times what a command does; it is kept between the commands of one job.
+        options += (
+            "-o",
+            "ControlMaster=auto",
+            "-o",
+            "ControlPath=/var/run/twin-%C",
+            "-o",
+            "ControlPersist=15",
+        )
+    return options
