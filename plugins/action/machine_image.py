@@ -1,0 +1,239 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The control side of module ``machine_image``: builds what the server lacks, once, and sends it there."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gzip
+import hashlib
+import os
+import queue
+import shutil
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, cast
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.image import (
+    Image,
+    bootstrap_argv,
+    parse_images,
+    shift_tarball,
+)
+from ansible_collections.twin.datacenter.plugins.modules.machine_image import OPTIONS
+
+DISPLAY = Display()
+SILENCE = 4.0
+"""Seconds after which somebody who waits is told that the work goes on."""
+EPOCH = "1577836800"
+"""Files of a build are no younger than this, so that equal builds are equal (SOURCE_DATE_EPOCH)."""
+
+
+class ActionModule(ActionBase):
+    """Asks the server what it lacks; builds that, sends it, and lets the module make images of it."""
+
+    _requires_connection = True
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validation, arguments = self.validate_argument_spec(argument_spec=OPTIONS)
+        probe = self._probe(variables)
+        before = probe.get("diff", {}).get("before", {})
+        if not self._task.diff:
+            probe.pop("diff", None)
+        if probe.get("failed") or not probe.get("changed") or self._task.check_mode:
+            return {**result, **probe}
+        try:
+            images = [image for image in parse_images(arguments).images if before.get(image.name, {}) is None]
+            local = {image.name: build(image, self._loader.path_dwim) for image in images}
+        except TwinError as error:
+            raise AnsibleActionFail(str(error)) from error
+        folder = self._make_tmp_path()
+        try:
+            server = variables["inventory_hostname"]
+            archives = {name: self._send(name, archive, folder, server) for name, archive in local.items()}
+            return {**result, **self._module({**self._task.args, "archives": archives}, variables)}
+        finally:
+            self._remove_tmp_path(folder, force=True)
+
+    def _probe(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """What the module would do, with its diff."""
+        task = self._task
+        modes = task.check_mode, task.diff
+        task.check_mode, task.diff = True, True
+        try:
+            return self._module(task.args, variables)
+        finally:
+            task.check_mode, task.diff = modes
+
+    def _module(self, arguments: Mapping[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._execute_module(
+            "twin.datacenter.machine_image", module_args=dict(arguments), task_vars=variables
+        )
+        return answer
+
+    def _send(self, name: str, archive: Path, folder: str, server: str) -> str:
+        size = archive.stat().st_size >> 20
+        DISPLAY.display(f"image {name}: sending {size} MiB to {server}")
+        target: str = self._connection._shell.join_path(folder, f"{name}.tar.gz")
+        self._transfer_file(str(archive), target)
+        self._fixup_perms2((folder, target))
+        return target
+
+
+# ---- building ---------------------------------------------------------------------------------
+
+
+def cache() -> Path:
+    """Where finished images are kept on the control node."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "twin-datacenter" / "images"
+
+
+def build(image: Image, find: Any) -> Path:
+    """The finished tarball of an image: out of the cache, else built. Only one process builds it.
+
+    :param find: the path of a file that a playbook names.
+    :raises TwinError: when it cannot be built.
+    """
+    folder = cache()
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / f"{image.digest}.tar.gz"
+    with _only_one(folder / f"{image.digest}.lock", image.name):
+        if archive.is_file():
+            return archive
+        part = archive.with_suffix(".part")
+        try:
+            with _raw(image, find) as raw, part.open("wb") as packed:
+                DISPLAY.display(f"image {image.name}: packing")
+                with gzip.GzipFile("", "wb", 1, packed, mtime=0) as target:
+                    shift_tarball(raw, target, image.shift)  # type: ignore[arg-type]
+                packed.flush()
+                os.fsync(packed.fileno())
+            part.replace(archive)
+        except tarfile.TarError as error:
+            raise TwinError(
+                f"image {image.name}: its root file system cannot be read",
+                str(error),
+                "use tar, gz, bz2 or xz",
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+    return archive
+
+
+@contextlib.contextmanager
+def _only_one(path: Path, name: str) -> Iterator[None]:
+    with path.open("w") as lock:
+        told = time.monotonic()
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() - told > SILENCE:
+                    told = time.monotonic()
+                    DISPLAY.display(f"image {name}: another process builds it, waiting")
+                time.sleep(0.1)
+        yield
+
+
+@contextlib.contextmanager
+def _raw(image: Image, find: Any) -> Iterator[IO[bytes]]:
+    """The root file system as it was built or given."""
+    if image.tarball is not None:
+        path = Path(find(image.tarball))
+        _verify(image, path)
+        with path.open("rb") as given:
+            yield given
+        return
+    work = cache() / f"{image.digest}.work"
+    shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
+    work.mkdir()
+    try:
+        _bootstrap(image, work / "root.tar")
+        with (work / "root.tar").open("rb") as built:
+            yield built
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _verify(image: Image, path: Path) -> None:
+    try:
+        with path.open("rb") as given:
+            found = hashlib.file_digest(given, "sha256").hexdigest()
+    except OSError as error:
+        raise TwinError(f"tarball of image {image.name}", str(error), "name a file that is here") from error
+    if found != image.sha256:
+        raise TwinError(
+            f"tarball of image {image.name}", f"its sha256 is {found}", f"{image.sha256} was declared"
+        )
+
+
+def _bootstrap(image: Image, target: Path) -> None:
+    """Run mmdebstrap and pass on what it says, at least every few seconds."""
+    argv = bootstrap_argv(image, str(target))
+    settings = {"SOURCE_DATE_EPOCH": EPOCH, "LC_ALL": "C.UTF-8", "TMPDIR": str(target.parent)}
+    DISPLAY.display(f"image {image.name}: building {image.suite} with mmdebstrap")
+    try:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            env={**os.environ, **settings}, text=True, errors="replace",
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise TwinError(
+            f"image {image.name} cannot be built", "mmdebstrap is not installed here", "install it with apt"
+        ) from error
+    began = time.monotonic()
+    said: list[str] = []
+    with process:
+        for line in _lines(cast(IO[str], process.stderr)):
+            if line:
+                said.append(line)
+            if not line or line.startswith("I: "):
+                last = (line or (said or [""])[-1]).removeprefix("I: ")
+                DISPLAY.display(f"image {image.name}: {time.monotonic() - began:.0f} s, {last}")
+    if process.returncode:
+        errors = [line for line in said if line.startswith("E: ")] or said[-1:] or ["it said nothing"]
+        raise TwinError(
+            f"image {image.name} could not be built",
+            f"mmdebstrap answered {errors[0].removeprefix('E: ')!r}",
+            "see that its suite, packages and mirror exist",
+            command=argv,
+            rc=process.returncode,
+            stderr="\n".join(said[-40:]),
+        )
+
+
+def _lines(stream: IO[str]) -> Iterator[str]:
+    """What a process says, line by line; an empty line whenever it is silent for long."""
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def drain() -> None:
+        for line in stream:
+            lines.put(line.rstrip("\n"))
+        lines.put(None)
+
+    threading.Thread(target=drain, daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=SILENCE)
+        except queue.Empty:
+            yield ""
+            continue
+        if line is None:
+            return
+        yield line

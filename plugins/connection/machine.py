@@ -1,0 +1,192 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: machine
+short_description: Run tasks inside a logical machine, through its server
+version_added: 0.1.0
+author: twin.datacenter contributors (@twin-datacenter)
+description:
+  - Reaches the server of a machine by ssh, and enters the machine from there. The machine needs Python, but
+    no sshd and no address.
+  - Files are streamed into and out of the machine by a program inside it. No path below the machine's root is
+    ever opened from the server, so that a symbolic link inside cannot lead a task astray onto the server.
+  - Exit codes arrive exactly, 255 too. Only a failure of ssh itself is tried again (O(reconnection_retries)).
+  - One ssh connection serves the server and all machines on it (ControlPersist).
+  - The inventory plugin P(twin.datacenter.machines#inventory) sets all variables that this plugin needs.
+notes:
+  - On the server, O(server_user) must be root, or become root by C(sudo -n).
+  - Inside the machine tasks run as root. C(become) changes to other users inside the machine.
+extends_documentation_fragment:
+  - connection_pipelining
+  - twin.datacenter.ssh
+options:
+  kind:
+    description: Kind of the machine. Only V(lxc) can be entered by this version.
+    type: string
+    default: lxc
+    vars:
+      - name: ansible_twin_kind
+  machine:
+    description: Name of the machine on its server.
+    type: string
+    required: true
+    vars:
+      - name: ansible_twin_machine
+  server:
+    description: Name of the server, for messages. O(host) when it is not given.
+    type: string
+    vars:
+      - name: ansible_twin_server
+  server_user:
+    description: Account on the server. The choice is left to C(ssh) when it is not given.
+    type: string
+    ini:
+      - section: defaults
+        key: remote_user
+    env:
+      - name: ANSIBLE_REMOTE_USER
+    vars:
+      - name: ansible_user
+      - name: ansible_ssh_user
+    cli:
+      - name: user
+    keyword:
+      - name: remote_user
+  remote_user:
+    description: Account inside the machine; become starts from it.
+    type: string
+    default: root
+  use_tty:
+    description: Programs inside never get a terminal, so that their output arrives byte for byte.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+# Usually the inventory plugin writes this; by hand, for a machine on server castor:
+all:
+  hosts:
+    ssa:
+      ansible_connection: twin.datacenter.machine
+      ansible_host: 192.0.2.11
+      ansible_twin_kind: lxc
+      ansible_twin_machine: ssa
+      ansible_twin_server: castor
+"""
+
+import contextlib
+import os
+import secrets
+import shlex
+import shutil
+import subprocess
+from typing import IO, Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
+from ansible.plugins.connection import ssh
+from ansible.utils.display import Display
+
+from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.entrance import (
+    NotEntered,
+    entrance,
+    verdict,
+)
+
+display = Display()
+
+# What ssh writes goes to a file, and the standard output that Ansible collects in memory stays empty.
+_INTO_FILE = ["/bin/sh", "-c", 'exec "$@" >"$0"']
+
+
+class Connection(ssh.Connection):
+    """Ssh to the server, then into the machine."""
+
+    transport = "twin.datacenter.machine"
+
+    def exec_command(
+        self, cmd: str, in_data: bytes | IO[bytes] | None = None, sudoable: bool = True
+    ) -> tuple[int, bytes, bytes]:
+        """Run a shell command inside; its exit code, output and standard error."""
+        return self._inside(cmd, in_data, sudoable)
+
+    def put_file(self, in_path: str, out_path: str) -> tuple[int, bytes, bytes]:
+        """Stream a file of the control node into the machine."""
+        display.vvv(f"PUT {in_path} TO {out_path}", host=self.get_option("machine"))
+        try:
+            file = open(in_path, "rb")  # noqa: SIM115 - closed below; the error is about opening alone
+        except FileNotFoundError as error:
+            raise AnsibleFileNotFound(file_name=in_path) from error
+        with file:
+            return self._transferred(
+                in_path, out_path, self._inside(f"cat >{shlex.quote(out_path)}", file, False)
+            )
+
+    def fetch_file(self, in_path: str, out_path: str) -> tuple[int, bytes, bytes]:
+        """Stream a file of the machine to the control node."""
+        display.vvv(f"FETCH {in_path} TO {out_path}", host=self.get_option("machine"))
+        answer = self._inside(f"cat <{shlex.quote(in_path)}", None, False, into=out_path)
+        return self._transferred(in_path, out_path, answer)
+
+    def _inside(
+        self, command: str, in_data: bytes | IO[bytes] | None, sudoable: bool, into: str | None = None
+    ) -> tuple[int, bytes, bytes]:
+        """Run a shell command inside, as ``ssh.Connection.exec_command`` runs one on a server."""
+        self.host = self.get_option("host")
+        machine, kind = self.get_option("machine"), self.get_option("kind")
+        mark = f"twin-{secrets.token_hex(12)}"
+        try:
+            line = entrance(kind, machine, command, mark)
+        except Refused as error:
+            raise AnsibleConnectionFailure(str(error)) from error
+        program = self.get_option("ssh_executable")
+        argv = self._build_command(program, "ssh", self.host, line)
+        if into is not None:
+            # sshpass, where it is used, stays in front: Ansible tells its exit codes by the first word.
+            start = argv.index(os.fsencode(program))
+            argv[start:start] = [*(os.fsencode(word) for word in _INTO_FILE), os.fsencode(into)]
+        rc, out, err = self._run(argv, in_data, sudoable=sudoable)
+        try:
+            rc, err = verdict(rc, err, mark)
+        except NotEntered as error:
+            server = self.get_option("server") or self.host
+            raise AnsibleConnectionFailure(
+                f"machine {machine} cannot be entered on server {server}: its state is {error};"
+                " start it there, or read the inventory again if it has moved."
+            ) from error
+        return rc, out, err
+
+    def _transferred(
+        self, in_path: str, out_path: str, answer: tuple[int, bytes, bytes]
+    ) -> tuple[int, bytes, bytes]:
+        if answer[0] != 0:
+            said = answer[2].decode(errors="replace").strip()
+            machine = self.get_option("machine")
+            raise AnsibleError(
+                f"file {in_path} could not be copied to {out_path} (machine {machine}): {said}"
+            )
+        return answer
+
+    def _build_command(self, binary: str, subsystem: str, *other_args: bytes | str) -> list[bytes]:
+        # To ssh the remote user is the account on the server; to the rest of Ansible, that in the machine.
+        inside = self.get_option("remote_user")
+        self.set_option("remote_user", self.get_option("server_user"))
+        try:
+            return list(super()._build_command(binary, subsystem, *other_args))
+        finally:
+            self.set_option("remote_user", inside)
+
+    def _send_initial_data(self, fh: Any, in_data: Any, ssh_process: subprocess.Popen[bytes]) -> None:
+        if isinstance(in_data, bytes):
+            super()._send_initial_data(fh, in_data, ssh_process)
+            return
+        in_data.seek(0)  # ssh may be tried again
+        # Whoever reads no further says why by the exit code.
+        with contextlib.suppress(BrokenPipeError):
+            shutil.copyfileobj(in_data, fh)
+        with contextlib.suppress(BrokenPipeError):
+            fh.close()

@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: access_files
+short_description: Files that give administrators their way in
+version_added: 0.1.0
+author: twin.datacenter contributors (@twin-datacenter)
+description:
+  - Makes the items of module M(twin.datacenter.files) which give these accounts their keys and their
+    rights, and no other keys.
+options:
+  _input:
+    description: The administrators, as C(twin.admins) lists them.
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Keys and rights of administrators
+  twin.datacenter.files:
+    files: "{{ twin.admins | twin.datacenter.access_files }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Items of module M(twin.datacenter.files).
+  type: list
+  elements: dict
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
+from ansible_collections.twin.datacenter.plugins.module_utils._system import access
+
+
+def access_files(admins: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Keys and rights of administrators as files."""
+    try:
+        return access.access_files(admins)
+    except TwinError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    """Filter ``access_files``."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Its name and function."""
+        return {"access_files": access_files}

@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: declaration
+short_description: Check the declaration of a pair and its machines
+version_added: 0.1.0
+author: twin.datacenter contributors (@twin-datacenter)
+description:
+  - Checks the pair, each machine and the rules between them, and fails with every fault at once,
+    a sentence each.
+  - No host is contacted.
+positional: _input, machines
+options:
+  _input:
+    description: The pair, the variable C(twin).
+    type: dict
+    required: true
+  machines:
+    description: The machines by their names, the variable C(machines).
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Check the declaration before any host is contacted
+  ansible.builtin.set_fact:
+    __machines: "{{ twin | twin.datacenter.declaration(machines) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The machines by their names, each with every key that has a default.
+  type: dict
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import (
+    parse_declaration,
+    to_mapping,
+)
+
+
+def declaration(twin: Mapping[str, Any], machines: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The machines with their defaults filled in."""
+    try:
+        parsed = parse_declaration(twin, machines)[1]
+    except TwinError as error:
+        raise AnsibleFilterError(str(error)) from error
+    return {name: to_mapping(machine) for name, machine in parsed.items()}
+
+
+class FilterModule:
+    """Filter ``declaration``."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Its name and function."""
+        return {"declaration": declaration}

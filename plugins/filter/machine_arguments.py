@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: machine_arguments
+short_description: What the modules are told about the machines of a server
+version_added: 0.1.0
+author: twin.datacenter contributors (@twin-datacenter)
+description:
+  - Finds the machines that a server looks after, which are those that it owns and its own that nobody has
+    yet, and gives the options of the modules that bring them about.
+  - Fails when a machine is nowhere to be seen while a server is silent, for it may be there.
+positional: _input, twin, server, answers, defined
+options:
+  _input:
+    description: The machines by their names, the variable C(machines).
+    type: dict
+    required: true
+  twin:
+    description: The pair, the variable C(twin).
+    type: dict
+    required: true
+  server:
+    description: Name of the server.
+    type: str
+    required: true
+  answers:
+    description: By the name of each server what M(twin.datacenter.machine_info) said there, or null.
+    type: dict
+    required: true
+  defined:
+    description: Names of the containers that the server has already.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: The datasets of all machines of this server
+  vars:
+    __answers: {castor: "{{ __castor.machines }}", pollux: "{{ __pollux.machines }}"}
+  twin.datacenter.zfs_dataset:
+    datasets: "{{ (machines | twin.datacenter.machine_arguments(twin, 'castor', __answers)).datasets }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - The C(names) of the machines, and for them the C(datasets) of M(twin.datacenter.zfs_dataset), the
+      C(folders) of M(twin.datacenter.files) and the C(containers) of M(twin.datacenter.lxc_container).
+  type: dict
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.arguments import (
+    containers_of,
+    data_folders,
+    datasets_of,
+    machines_here,
+)
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import (
+    Pair,
+    Peer,
+    parse_declaration,
+)
+
+
+def machine_arguments(
+    machines: Mapping[str, Any],
+    twin: Mapping[str, Any],
+    server: str,
+    answers: Mapping[str, Iterable[Mapping[str, Any]] | None],
+    defined: Iterable[str] = (),
+) -> dict[str, Any]:
+    """The options of the modules, for the machines of one server."""
+    try:
+        parsed_twin, parsed = parse_declaration(twin, machines)
+        pair = Pair(
+            name=parsed_twin.name,
+            platform=parsed_twin.platform,
+            server=server,
+            pool=parsed_twin.pool,
+            bridge=parsed_twin.bridge,
+            unenforced=parsed_twin.unenforced,
+            twin=Peer("", ()),
+        )
+        here = machines_here(parsed, server, answers)
+        return {
+            "names": [machine.name for machine in here],
+            "datasets": [dataset for machine in here for dataset in datasets_of(machine, pair)],
+            "folders": data_folders(here, pair, defined),
+            "containers": containers_of(here, pair),
+        }
+    except TwinError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    """Filter ``machine_arguments``."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Its name and function."""
+        return {"machine_arguments": machine_arguments}

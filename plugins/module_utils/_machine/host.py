@@ -1,0 +1,472 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The machines of one server: see what there is of them, and change it.
+
+Nothing here knows the other server. Whoever changes something holds the machine's lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from .._core.errors import CommandMissing, Refused, TwinError
+from .._core.host import Host, WritableHost
+from .._zfs.model import Property, parse_properties
+from .._zfs.snapshot_host import run_where_present
+from .declaration import Machine, Pair, from_property, parse_pair, to_mapping
+from .gate import PAIR, Busy
+from .journal import Journal, Owner, Stage, parse_journal, parse_owner, print_journal
+from .kinds import KINDS, dataset_of, kind_of
+from .move import Side, may_start
+from .preflight import Prospect
+
+JOURNALS = "/var/lib/twin/journal"
+LEDGER = "/var/lib/twin/reports/replication.json"
+OWNER = "twin:owner"
+DECLARATION = "twin:machine"
+STOP_TIMEOUT = 60
+"""Seconds that a machine has to halt by itself."""
+ANSWER_TIMEOUT = 60
+"""Seconds that a machine has to answer after its start."""
+_LOCK_PATIENCE = 30.0
+
+
+def read_info(host: Host, _params: Mapping[str, Any]) -> dict[str, Any]:
+    """What module machine_info returns; a host that is of no pair yet has no machines."""
+    if host.read(PAIR) is None:
+        return {"server": None, "pool": None, "machines": []}
+    return Station(host, read_pair(host)).info()
+
+
+def read_pair(host: Host) -> Pair:
+    """The pair that this server belongs to.
+
+    :raises Refused: when there is none, or its file is damaged.
+    """
+    text = host.read(PAIR)
+    if text is None:
+        raise Refused(f"file {PAIR}", "there is none, so this server is of no pair", "run role pair")
+    try:
+        return parse_pair(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise Refused(f"file {PAIR}", f"it is damaged ({error})", "run role pair") from error
+
+
+@contextlib.contextmanager
+def locked(name: str, *, patience: float = 0.0, folder: str = JOURNALS) -> Iterator[None]:
+    """Hold the lock of a machine on this server; it is free again when the process ends, however it ends.
+
+    :param patience: seconds to wait for it.
+    :raises Busy: when somebody else has it.
+    """
+    os.makedirs(folder, exist_ok=True)
+    end = time.monotonic() + patience
+    with Path(folder, f"{name}.lock").open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= end:
+                    raise Busy(
+                        f"machine {name}",
+                        "another twin process is at work on it",
+                        "wait until that has ended",
+                    ) from error
+                time.sleep(0.05)
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """One server of the pair and the machines on it."""
+
+    host: Host
+    pair: Pair
+
+    @property
+    def server(self) -> str:
+        """Its name."""
+        return self.pair.server
+
+    @property
+    def writer(self) -> WritableHost:
+        """Its write half."""
+        return cast(WritableHost, self.host)
+
+    # -- what there is
+
+    def journal(self, name: str) -> Journal | None:
+        """The journal of the latest move of a machine.
+
+        :raises Refused: when it is damaged.
+        """
+        text = self.host.read(_journal_path(name))
+        return None if text is None else parse_journal(text, name)
+
+    def unsent(self, name: str) -> int:
+        """Bytes that the newest snapshot of a machine does not show, at most.
+
+        They are among those that are freed when only the dataset itself goes (``usedbydataset``).
+        """
+        found = _get(self.host, ["-r"], ("usedbydataset", "compressratio"), dataset_of(name, self.pair))
+        return sum(
+            round(int(each["usedbydataset"].value) * float(each["compressratio"].value.rstrip("x")))
+            for dataset, each in found.items()
+            if "@" not in dataset
+        )
+
+    def journals(self) -> list[str]:
+        """The machines that have one."""
+        names = self.host.listing(JOURNALS)
+        return [each.removesuffix(".json") for each in names if each.endswith(".json") and each[0] != "."]
+
+    def side(self, name: str) -> Side:
+        """What the move must know of a machine on this server."""
+        return _side(self, name, self._tree(name))
+
+    def machine(self, name: str) -> Machine:
+        """The declaration that is stored with the machine's data.
+
+        :raises Refused: when there is no such machine here.
+        """
+        return from_property(name, self.declaration(name))
+
+    def declaration(self, name: str) -> str:
+        """The same as it is stored."""
+        text = _own(self._top(name), DECLARATION)
+        if text is None:
+            raise Refused(
+                f"machine {name}",
+                f"{self.server} has none of that name ({dataset_of(name, self.pair)} has no {DECLARATION})",
+                "declare it and run the playbook machines, or see what there is with: twin info",
+            )
+        return text
+
+    def owner(self, name: str) -> Owner | None:
+        """The local value of ``twin:owner``."""
+        text = _own(self._top(name), OWNER)
+        return None if text is None else parse_owner(text, f"{OWNER} of {dataset_of(name, self.pair)}")
+
+    def running(self, name: str) -> bool:
+        """Whether a machine of any kind runs under this name."""
+        for kind in KINDS.values():
+            with contextlib.suppress(CommandMissing):
+                if kind.running(self.host, name):
+                    return True
+        return False
+
+    def info(self) -> dict[str, Any]:
+        """All machines that this server has anything of (``twin info``)."""
+        top = f"{self.pair.pool}/machines"
+        found = _get(self.host, ["-d", "1"], (OWNER, DECLARATION), top)
+        replicated = _ledger(self.host)
+        machines = [
+            self._info_of(name.removeprefix(f"{top}/"), properties, replicated)
+            for name, properties in sorted(found.items())
+            if "@" not in name and name != top
+        ]
+        return {"server": self.server, "pool": self.pair.pool, "machines": machines}
+
+    def _info_of(
+        self, name: str, properties: Mapping[str, Property], replicated: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        declaration = _own(properties, DECLARATION)
+        text = _own(properties, OWNER)
+        owner = None if text is None else parse_owner(text)
+        machine = None if declaration is None else from_property(name, declaration)
+        return {
+            "name": name,
+            "kind": machine.kind if machine else None,
+            "state": "running" if self.running(name) else "stopped",
+            "owner": owner.server if owner else None,
+            "epoch": owner.epoch if owner else None,
+            "role": "owner" if owner and owner.server == self.server else "replica",
+            "image": machine.image if machine else None,
+            "addresses": list(machine.addresses) if machine else [],
+            "replicated": self._replicated(name, replicated.get(name, {})),
+            "machine": to_mapping(machine, defaults=False) if machine else None,
+        }
+
+    def _replicated(self, name: str, entry: Mapping[str, Any]) -> str | None:
+        """The last snapshot that the twin has too: it was sent there, or came from there with the machine."""
+        journal = self.journal(name)
+        came = (
+            journal.final
+            if journal and journal.stage is Stage.DONE and journal.target == self.server
+            else None
+        )
+        return max(filter(None, (entry.get("snapshot"), came)), default=None)
+
+    def prospect(self, machine: Machine) -> Prospect:
+        """What this server has for a machine that may come here, or that is here."""
+        pool, name = self.pair.pool, machine.name
+        free = _get(self.host, [], ("available",), pool)
+        features = _features(self.host, pool)
+        images = {
+            dataset.partition("@")[0].rpartition("/")[2]: properties["guid"].value
+            for dataset, properties in _get(self.host, ["-r"], ("guid",), f"{pool}/images").items()
+            if dataset.endswith("@base")
+        }
+        others = [
+            other
+            for other in self.info()["machines"]
+            if other["state"] == "running" and other["name"] != name
+        ]
+        addresses = {address: f"server {self.server}" for address in _addresses(self.host)}
+        addresses |= {
+            address.partition("/")[0]: f"machine {other['name']}"
+            for other in others
+            for address in other["addresses"]
+        }
+        kind = kind_of(machine)
+        promised = (_promised(other["name"], other["machine"]) for other in others)
+        return Prospect(
+            server=self.server,
+            pool=features.pop("version", "-"),
+            features=frozenset(key for key, value in features.items() if value in ("enabled", "active")),
+            free=int(free[pool]["available"].value) if pool in free else 0,
+            memory=_memory(self.host),
+            promised=sum(promised),
+            images=images,
+            foreign=kind.foreign(self.host, name, self.pair) or self._foreign_dataset(name),
+            addresses=addresses,
+            lacking=tuple(f"{self.server}: {each}" for each in kind.lacking(self.host, machine, self.pair)),
+        )
+
+    def _foreign_dataset(self, name: str) -> str:
+        dataset = dataset_of(name, self.pair)
+        tree = self._tree(name)
+        if not tree or any("@twin-" in each for each in tree) or _own(tree.get(dataset, {}), OWNER):
+            return ""
+        return f"dataset {dataset}, which is no copy of the machine"
+
+    def _top(self, name: str) -> Mapping[str, Property]:
+        dataset = dataset_of(name, self.pair)
+        return _get(self.host, [], (OWNER, DECLARATION), dataset).get(dataset, {})
+
+    def _tree(self, name: str) -> dict[str, dict[str, Property]]:
+        names = ("guid", OWNER, DECLARATION, "readonly", "canmount", "mounted")
+        return _get(self.host, ["-r"], names, dataset_of(name, self.pair))
+
+    # -- what is done where the machine comes from
+
+    def note(self, journal: Journal) -> None:
+        """Write a journal, for good."""
+        self.writer.write(_journal_path(journal.machine), print_journal(journal), 0o600)
+
+    def stop(self, name: str) -> None:
+        """Stop a machine of whatever kind."""
+        for kind in KINDS.values():
+            with contextlib.suppress(CommandMissing):
+                kind.stop(self.writer, name, STOP_TIMEOUT)
+
+    def hand_over(self, journal: Journal) -> None:
+        """The commit: from here on the machine is the target's."""
+        owner = Owner(journal.target, journal.epoch + 1)
+        self.writer.change(["zfs", "set", f"{OWNER}={owner}", dataset_of(journal.machine, self.pair)])
+
+    def start(self, journal: Journal) -> None:
+        """Make the tree writable, define the machine, start it if it has to run, wait until it answers.
+
+        :raises Refused: when this server does not own it.
+        """
+        name = journal.machine
+        may_start(self.server, self.owner(name), self.journal(name), name)
+        if self.declaration_differs(journal):
+            top = dataset_of(name, self.pair)
+            self.writer.change(["zfs", "set", f"{DECLARATION}={journal.declaration}", top])
+        machine = from_property(name, journal.declaration)
+        kind = kind_of(machine)
+        self._make_writable(name)
+        kind.define(self.writer, machine, self.pair)
+        if journal.running:
+            kind.start(self.writer, name)
+            kind.wait(self.host, machine, self.pair, ANSWER_TIMEOUT)
+
+    def declaration_differs(self, journal: Journal) -> bool:
+        """Whether the machine's dataset stores another declaration than the journal brings, or none."""
+        return _own(self._top(journal.machine), DECLARATION) != journal.declaration
+
+    def retire(self, journal: Journal) -> None:
+        """Make the copy here the replica: owned by the target, read-only, unmounted."""
+        top = dataset_of(journal.machine, self.pair)
+        if (owner := self.owner(journal.machine)) is None or owner.server != journal.target:
+            self.hand_over(journal)
+        tree = _datasets(self._tree(journal.machine))
+        for dataset in reversed(tree):
+            if tree[dataset]["mounted"].value == "yes":
+                self.writer.change(["zfs", "unmount", dataset])
+        for setting, value in (("readonly", "on"), ("canmount", "noauto")):
+            due = [dataset for dataset in tree if _own(tree[dataset], setting) != value]
+            if due:
+                self.writer.change(["zfs", "set", f"{setting}={value}", *due])
+        assert top in tree
+
+    def _make_writable(self, name: str) -> None:
+        tree = _datasets(self._tree(name))
+        if any(each["readonly"].value == "on" for each in tree.values()):
+            self.writer.change(["zfs", "inherit", "-r", "readonly", dataset_of(name, self.pair)])
+        due = [dataset for dataset in tree if tree[dataset]["canmount"].value != "on"]
+        if due:
+            self.writer.change(["zfs", "set", "canmount=on", *due])
+        for dataset, properties in tree.items():
+            if properties["mounted"].value != "yes":
+                # Setting canmount may have mounted it already: what counts is read below.
+                self.writer.change(["zfs", "mount", dataset], ok=(0, 1))
+        wrong = [
+            each for each, found in _datasets(self._tree(name)).items() if found["mounted"].value != "yes"
+        ]
+        if wrong:
+            raise TwinError(
+                f"dataset {', '.join(wrong)}", "it could not be mounted", "see what zfs mount says"
+            )
+
+    # -- what is done where the machine goes to
+
+    def announce(self, journal: Journal) -> None:
+        """Keep the journal of a move that comes here.
+
+        :raises Refused: when another move of the machine is not finished, or this server owns it.
+        """
+        known = self.journal(journal.machine)
+        if known and known.open and known.source != journal.source:
+            raise Refused(
+                f"machine {journal.machine}",
+                f"its move from {known.source} to {known.target} is not finished",
+                f"run: twin resume {journal.machine}",
+            )
+        self.note(replace(journal, rounds=(), stage=Stage.SEED))
+
+    def claim(self, journal: Journal) -> None:
+        """Take what was handed over; a claim that comes late changes nothing.
+
+        :raises Refused: when the move was not announced, or ended.
+        """
+        known = self.journal(journal.machine)
+        if known is None or known.token != journal.token:
+            self.announce(journal)
+        mine = self.owner(journal.machine)
+        if mine is None or mine.epoch <= journal.epoch:
+            owner = Owner(journal.target, journal.epoch + 1)
+            self.writer.change(["zfs", "set", f"{OWNER}={owner}", dataset_of(journal.machine, self.pair)])
+
+    def close(self, journal: Journal, stage: Stage) -> None:
+        """Note how a move ended; one that is not known here any more is left alone."""
+        known = self.journal(journal.machine)
+        if known and known.token == journal.token:
+            self.note(
+                replace(
+                    known, stage=stage, final=journal.final, downtime=journal.downtime, reason=journal.reason
+                )
+            )
+
+    @contextlib.contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """The lock for one change that the twin has asked for: it waits for the one before."""
+        with locked(name, patience=_LOCK_PATIENCE):
+            yield
+
+
+def guard(station: Station, name: str) -> None:
+    """What the start hook runs.
+
+    :raises Refused: when the machine must not start here.
+    """
+    may_start(station.server, station.owner(name), station.journal(name), name)
+
+
+def _promised(name: str, mapping: Mapping[str, Any] | None) -> int:
+    """Bytes of memory that a machine was promised; 0 without a limit."""
+    machine = from_property(name, json.dumps(mapping)) if mapping else None
+    return (machine.memory or 0) if machine else 0
+
+
+def _side(station: Station, name: str, tree: Mapping[str, Mapping[str, Property]]) -> Side:
+    datasets = _datasets(tree)
+    top = dataset_of(name, station.pair)
+    owner = _own(datasets.get(top, {}), OWNER)
+    return Side(
+        server=station.server,
+        journal=station.journal(name),
+        owner=None if owner is None else parse_owner(owner, f"{OWNER} of {top}"),
+        running=station.running(name),
+        replica=all(
+            found["readonly"].value == "on"
+            and found["canmount"].value == "noauto"
+            and found["mounted"].value != "yes"
+            for found in datasets.values()
+        ),
+        trees=_trees(top, tree, datasets),
+    )
+
+
+def _trees(
+    top: str, tree: Mapping[str, Mapping[str, Property]], datasets: Mapping[str, Any]
+) -> dict[str, tuple[str, ...]]:
+    """The snapshots that every dataset of the tree has, with their GUIDs."""
+    names = [each.partition("@")[2] for each in tree if each.startswith(f"{top}@")]
+    whole = [name for name in names if all(f"{dataset}@{name}" in tree for dataset in datasets)]
+    return {
+        name: tuple(f"{each.removeprefix(top)}={tree[f'{each}@{name}']['guid'].value}" for each in datasets)
+        for name in whole
+    }
+
+
+def _datasets(tree: Mapping[str, Mapping[str, Property]]) -> dict[str, Mapping[str, Property]]:
+    """Those of a tree that are no snapshots, parents first."""
+    return {name: tree[name] for name in sorted(tree) if "@" not in name}
+
+
+def _own(properties: Mapping[str, Property], name: str) -> str | None:
+    """A user property that was given to this very dataset on this server; streams carry none."""
+    found = properties.get(name)
+    return found.value if found and found.source == "local" else None
+
+
+def _get(host: Host, how: list[str], names: tuple[str, ...], root: str) -> dict[str, dict[str, Property]]:
+    argv = ["zfs", "get", "-Hp", *how, "-o", "name,property,value,source", ",".join(names), root]
+    return parse_properties(run_where_present(host, argv))
+
+
+def _features(host: Host, pool: str) -> dict[str, str]:
+    """Version and features of a pool, by ``zpool get all``."""
+    lines = host.run(["zpool", "get", "all", pool]).out.splitlines()[1:]
+    rows = [line.split() for line in lines]
+    found = {row[1].removeprefix("feature@"): row[2] for row in rows if row[1].startswith("feature@")}
+    versions = [row[2] for row in rows if row[1] == "version"]
+    return {**found, "version": versions[0] if versions else "-"}
+
+
+def _memory(host: Host) -> int:
+    """Bytes of memory of the server (proc(5))."""
+    for line in (host.read("/proc/meminfo") or "").splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _addresses(host: Host) -> list[str]:
+    """The server's own addresses (ip-address(8))."""
+    links = json.loads(host.run(["ip", "-j", "address"]).out or "[]")
+    return [each["local"] for link in links for each in link.get("addr_info", ())]
+
+
+def _ledger(host: Host) -> Mapping[str, Any]:
+    """The replication ledger's entries by machine; a damaged one is as good as none."""
+    with contextlib.suppress(ValueError):
+        return dict(json.loads(host.read(LEDGER) or "{}").get("machines", {}))
+    return {}
+
+
+def _journal_path(name: str) -> str:
+    return f"{JOURNALS}/{name}.json"

@@ -1,0 +1,145 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The kinds of machines behind one protocol, and where a declared machine becomes a definition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from .._core.errors import CommandMissing, Refused
+from .._core.host import Host, WritableHost
+from .._lxc import host as lxc
+from .._lxc.model import Config, Container, controllers_of, machine_config, parse_container
+from .._lxc.plan import unenforceable
+from . import identity
+from .declaration import Machine, Pair
+
+
+class Kind(Protocol):
+    """What the move needs of a kind of machine. All of it may be repeated."""
+
+    def define(self, host: WritableHost, machine: Machine, pair: Pair) -> None:
+        """Make the definition what was declared; what nobody declared is kept."""
+
+    def foreign(self, host: Host, name: str, pair: Pair) -> str:
+        """What has taken the name on this host and is not of this pair; empty when nothing has."""
+
+    def lacking(self, host: Host, machine: Machine, pair: Pair) -> list[str]:
+        """What this host lacks to run the machine, each as a sentence."""
+
+    def start(self, host: WritableHost, name: str) -> None:
+        """Start it, unless it runs."""
+
+    def stop(self, host: WritableHost, name: str, timeout: int) -> None:
+        """Stop it, by force after the timeout (seconds)."""
+
+    def running(self, host: Host, name: str) -> bool:
+        """Whether it runs."""
+
+    def wait(self, host: Host, machine: Machine, pair: Pair, timeout: int) -> None:
+        """Wait until it answers; an error when it does not within the timeout (seconds)."""
+
+    def remove(self, host: WritableHost, name: str) -> None:
+        """Remove the definition, never data."""
+
+
+class _Lxc:
+    def define(self, host: WritableHost, machine: Machine, pair: Pair) -> None:
+        lxc.define(host, container_of(machine, pair))
+
+    def foreign(self, host: Host, name: str, pair: Pair) -> str:
+        path = f"{lxc.PATH}/{name}/config"
+        text = host.read(path)
+        if text is None or Config.parse(text).value("lxc.rootfs.path") == f"dir:{root_path(name, pair)}":
+            return ""
+        return f"a container that is none of this pair ({path})"
+
+    def lacking(self, host: Host, machine: Machine, pair: Pair) -> list[str]:
+        try:
+            host.run(["lxc-ls", "--version"])
+        except CommandMissing:
+            return ["LXC is not installed"]
+        _accepted, refused = unenforceable(container_of(machine, pair), lxc.read_controllers(host))
+        sentences = [f"the kernel cannot enforce {key}" for key in sorted(refused)]
+        if not host.listing(f"/sys/class/net/{pair.bridge}"):
+            sentences.append(f"there is no bridge {pair.bridge}")
+        return sentences
+
+    def start(self, host: WritableHost, name: str) -> None:
+        lxc.start(host, name)
+
+    def stop(self, host: WritableHost, name: str, timeout: int) -> None:
+        lxc.stop(host, name, timeout)
+
+    def running(self, host: Host, name: str) -> bool:
+        return lxc.running(host, name)
+
+    def wait(self, host: Host, machine: Machine, pair: Pair, timeout: int) -> None:
+        lxc.wait_for_answer(host, machine.name, container_of(machine, pair).check, timeout)
+
+    def remove(self, host: WritableHost, name: str) -> None:
+        lxc.remove(host, name)
+
+
+KINDS: Mapping[str, Kind] = {"lxc": _Lxc()}
+
+
+def kind_of(machine: Machine) -> Kind:
+    """The kind of a machine.
+
+    :raises Refused: for one that this version cannot run.
+    """
+    if machine.kind not in KINDS:
+        raise Refused(
+            f"kind of machine {machine.name}", f"{machine.kind} is not known here", f"use {', '.join(KINDS)}"
+        )
+    return KINDS[machine.kind]
+
+
+def dataset_of(name: str, pair: Pair) -> str:
+    """The uppermost dataset of a machine."""
+    return f"{pair.pool}/machines/{name}"
+
+
+def root_path(name: str, pair: Pair) -> str:
+    """Where a machine's root file system is mounted on its server."""
+    return f"/{dataset_of(name, pair)}/root"
+
+
+def container_item(machine: Machine, pair: Pair) -> dict[str, Any]:
+    """A machine as module lxc_container wants it.
+
+    :raises Refused: when it wants what LXC cannot give.
+    """
+    config = machine_config(
+        machine.name,
+        root=root_path(machine.name, pair),
+        data=f"/{dataset_of(machine.name, pair)}/data",
+        bridge=pair.bridge,
+        hwaddr=identity.mac(pair.name, machine.name),
+        addresses=machine.addresses,
+        gateways=machine.gateway,
+        cores=machine.cores,
+        memory=machine.memory,
+        limits=machine.limits,
+        mounts=machine.mounts,
+        devices=machine.devices,
+        options=machine.options,
+        unenforced=pair.unenforced,
+    )
+    return {
+        "name": machine.name,
+        "state": machine.state,
+        # At boot the hook of its definition lets it start only on the server that owns it.
+        "config": {**config, "lxc.start.auto": "1" if machine.state == "started" else "0"},
+        "privileged": bool(machine.options.get("privileged")),
+        "check": dict(machine.check) or None,
+        "unenforced": controllers_of(pair.unenforced),
+    }
+
+
+def container_of(machine: Machine, pair: Pair) -> Container:
+    """A machine as the LXC container that it is, on either server."""
+    return parse_container(container_item(machine, pair))

@@ -1,0 +1,339 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The program ``twin`` of a server: what people, timers, hooks and the other server run.
+
+Exit codes: 0 done; 1 failed, and for a move: the machine is where it was; 2 refused, nothing was
+touched; 3 not finished, ``twin resume`` finishes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .._core.errors import Refused, TwinError
+from .gate import PAIR, Busy, permit
+
+if TYPE_CHECKING:
+    from .driver import Driver, Forecast
+    from .host import Station
+    from .move import Done, Stuck
+
+DONE, FAILED, REFUSED, UNFINISHED = range(4)
+_SILENCE = 4.0
+"""Seconds after which a long step is said to go on."""
+_RELAYED = ("move", "resume", "undo", "info")
+"""What the other server may have run here."""
+
+
+class Teller:
+    """Says what is done, line by line, to people or (as JSON) to programs, and never falls silent for long.
+
+    Whoever listens may go away: that changes nothing.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._lock = threading.Lock()
+        self._last = time.monotonic()
+        self._doing = ""
+
+    def __call__(self, sentence: str, **facts: Any) -> None:
+        if not facts.get("progress"):
+            self._doing = sentence
+        self._print({"say": sentence, **facts}, sentence)
+
+    def end(self, sentence: str, code: int, **facts: Any) -> int:
+        """The last line."""
+        self._print({"end": sentence, "rc": code, **facts}, sentence)
+        return code
+
+    def _print(self, data: Mapping[str, Any], sentence: str) -> None:
+        line = json.dumps({"time": round(time.time(), 2), **data}) if self._as_json else sentence
+        with self._lock, contextlib.suppress(OSError):
+            self._last = time.monotonic()
+            print(line, flush=True)
+
+    @contextlib.contextmanager
+    def awake(self) -> Iterator[None]:
+        """Says from time to time that the step of the moment goes on."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(0.5):
+                if time.monotonic() - self._last > _SILENCE and self._doing:
+                    self._print({"say": f"still at it: {self._doing}", "progress": True}, f"… {self._doing}")
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    :returns: the exit code.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words == ["peer"]:
+        return _peer(os.environ.get("SSH_ORIGINAL_COMMAND", ""))
+    return run(words)
+
+
+def run(words: Sequence[str], *, for_twin: bool = False) -> int:
+    """Run one verb, for people or for the twin.
+
+    :param for_twin: never asks the twin to do it instead: it has just asked us.
+    """
+    options = _parser().parse_args(words)
+    teller = Teller(getattr(options, "json", False))
+    try:
+        return int(_VERBS[options.verb](options, teller, for_twin))
+    except TwinError as error:
+        code = REFUSED if isinstance(error, Refused) else FAILED
+        if getattr(options, "json", False):
+            return teller.end(str(error), code, error=str(error), busy=isinstance(error, Busy))
+        print(f"twin: {error}", file=sys.stderr, flush=True)
+        return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="twin", description="The machines of a pair of servers.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    of_one = argparse.ArgumentParser(add_help=False)
+    of_one.add_argument("name", help="the machine")
+    with_json = argparse.ArgumentParser(add_help=False)
+    with_json.add_argument("--json", action="store_true", help="one JSON object per line, for programs")
+    move = verbs.add_parser("move", parents=[of_one, with_json], help="move a machine to a server")
+    move.add_argument("--to", required=True, metavar="SERVER", help="the server that it moves to")
+    move.add_argument(
+        "--check", action="store_true", help="only say what would be done, and what stands against it"
+    )
+    resume = verbs.add_parser("resume", parents=[with_json], help="finish moves that were interrupted")
+    resume.add_argument("name", nargs="?", help="the machine; all of them when none is named")
+    verbs.add_parser("undo", parents=[of_one, with_json], help="take back a move that was not committed")
+    replicate = verbs.add_parser(
+        "replicate", parents=[with_json], help="bring this server's machines to the twin"
+    )
+    replicate.add_argument(
+        "names", nargs="*", metavar="NAME", help="machines; all that run here when none is named"
+    )
+    guard = verbs.add_parser("guard", parents=[of_one], help="whether a machine may start here (start hook)")
+    guard.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
+    verbs.add_parser("info", help="what this server has of each machine, as JSON")
+    verbs.add_parser("peer", help="what the twin may run (forced command of its key)")
+    return parser
+
+
+def _station() -> Station:
+    from .._core.host import LocalHost
+    from .host import Station, read_pair
+
+    host = LocalHost()
+    return Station(host, read_pair(host))
+
+
+def _driver(name: str, tell: Teller) -> Driver:
+    from .driver import Driver
+    from .peer import Twin
+
+    station = _station()
+    return Driver(station, Twin(station.pair), name, tell)
+
+
+def _move(options: argparse.Namespace, teller: Teller, for_twin: bool) -> int:
+    from .driver import Forecast, forecast, interruptible, move, resume
+    from .host import locked
+    from .journal import Journal, journal_data
+    from .move import Relay
+
+    name, to = options.name, options.to
+    driver = _driver(name, teller)
+    with teller.awake(), locked(name):
+        plan = forecast(driver, to)
+        if isinstance(plan, Journal) and not plan.open:
+            sentence = f"machine {name} is on {to} already"
+            return teller.end(sentence, DONE, changed=False, plan=[], journal=journal_data(plan))
+        if isinstance(plan, Journal) and options.check:
+            sentence = f"finish the move of {name} from {plan.source} to {to}"
+            return teller.end(sentence, DONE, changed=True, plan=[sentence], source=plan.source, target=to)
+        if isinstance(plan, Forecast) and options.check:
+            return _announce(plan, teller)
+        if not isinstance(plan, str):
+            with interruptible(driver):
+                decision = move(driver, plan) if isinstance(plan, Forecast) else resume(driver)
+            if not isinstance(decision, Relay):
+                return _conclude(decision, driver, teller)
+    return _relay(driver, ["move", name, "--to", to, *["--check"] * options.check], options.json, for_twin)
+
+
+def _announce(plan: Forecast, teller: Teller) -> int:
+    for sentence in plan.sentences[:-1]:
+        teller(sentence)
+    return teller.end(
+        plan.sentences[-1], DONE, changed=True, plan=plan.sentences, bytes=plan.bytes, downtime=plan.downtime,
+        source=plan.journal.source, target=plan.journal.target,
+    )  # fmt: skip
+
+
+def _resume(options: argparse.Namespace, teller: Teller, for_twin: bool) -> int:
+    from .journal import Journal
+
+    station = _station()
+    names = [options.name] if options.name else []
+    if not names:
+        known: dict[str, Journal | None] = {name: station.journal(name) for name in station.journals()}
+        names = [name for name, journal in known.items() if journal and journal.open]
+        if not names:
+            return teller.end("no move is unfinished", DONE, changed=False)
+    return max(_resume_one(name, options.json, teller, for_twin) for name in names)
+
+
+def _resume_one(name: str, as_json: bool, teller: Teller, for_twin: bool) -> int:
+    from .driver import interruptible, resume
+    from .host import locked
+    from .move import Relay
+
+    driver = _driver(name, teller)
+    with teller.awake(), locked(name), interruptible(driver):
+        decision = resume(driver)
+        if not isinstance(decision, Relay):
+            return _conclude(decision, driver, teller)
+    return _relay(driver, ["resume", name], as_json, for_twin)
+
+
+def _undo(options: argparse.Namespace, teller: Teller, for_twin: bool) -> int:
+    from .driver import interruptible, undo
+    from .host import locked
+    from .move import Relay
+
+    driver = _driver(options.name, teller)
+    with teller.awake(), locked(options.name), interruptible(driver):
+        decision = undo(driver)
+        if not isinstance(decision, Relay):
+            code = _conclude(decision, driver, teller)
+            # Here the machine's staying is what was asked for.
+            return DONE if code == FAILED else code
+    return _relay(driver, ["undo", options.name], options.json, for_twin)
+
+
+def _conclude(decision: Done | Stuck, driver: Driver, teller: Teller) -> int:
+    """The last line of a move, and its exit code."""
+    from .journal import Stage, journal_data
+    from .move import Stuck
+
+    if isinstance(decision, Stuck):
+        known = {"journal": journal_data(decision.journal)} if decision.journal else {}
+        return teller.end(decision.sentence, UNFINISHED, error=decision.sentence, **known)
+    journal = decision.journal
+    if journal is None:
+        return teller.end(decision.sentence, DONE, changed=False)
+    facts: dict[str, Any] = {"journal": journal_data(journal), "changed": journal.stage is Stage.DONE}
+    if journal.stage is Stage.UNDONE:
+        return teller.end(decision.sentence, FAILED, error=decision.sentence, **facts)
+    for number, each in enumerate(journal.rounds, 1):
+        teller(f"round {number}: {each.sent} bytes in {each.seconds} s")
+    down = f", {journal.downtime} s down" if journal.downtime else ""
+    return teller.end(f"{decision.sentence}: {journal.sent} bytes sent{down}", DONE, **facts)
+
+
+def _relay(driver: Driver, words: Sequence[str], as_json: bool, for_twin: bool) -> int:
+    """Have the other server do it, and say what it says."""
+    if for_twin:
+        raise TwinError(
+            f"machine {driver.name}",
+            "each server says that the other one has to do this",
+            "compare twin info of both",
+        )
+    argv = driver.twin.relay([*words, *["--json"] * as_json])
+    code = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False).returncode
+    if code == driver.twin.host().NO_CONNECTION:
+        raise TwinError(
+            f"machine {driver.name}",
+            f"the connection to {driver.twin.server} broke while it was at work; it goes on there by itself",
+            f"see what became of it with: twin resume {driver.name}",
+        )
+    return code
+
+
+def _replicate(options: argparse.Namespace, teller: Teller, _for_twin: bool) -> int:
+    from .driver import replicate_machine
+    from .host import locked
+
+    station = _station()
+    names = options.names or [each["name"] for each in station.info()["machines"] if each["role"] == "owner"]
+    code = DONE
+    with teller.awake():
+        for name in names:
+            try:
+                with locked(name):
+                    teller(replicate_machine(_driver(name, teller)), machine=name)
+            except Refused as error:
+                # Not a fault of replication: the machine is being moved, or another timer was quicker.
+                teller(str(error), machine=name)
+            except TwinError as error:
+                code = teller.end(str(error), FAILED, error=str(error), machine=name)
+    return code
+
+
+def _guard(options: argparse.Namespace, _teller: Teller, _for_twin: bool) -> int:
+    from .host import guard
+
+    guard(_station(), options.name)
+    return DONE
+
+
+def _info(_options: argparse.Namespace, _teller: Teller, _for_twin: bool) -> int:
+    print(json.dumps(_station().info()))
+    return DONE
+
+
+_VERBS: Mapping[str, Callable[[argparse.Namespace, Teller, bool], int]] = {
+    "move": _move,
+    "resume": _resume,
+    "undo": _undo,
+    "replicate": _replicate,
+    "guard": _guard,
+    "info": _info,
+}
+
+
+def _peer(command: str) -> int:
+    """The forced command of the twin's key."""
+    try:
+        words = shlex.split(command)
+        if words[:1] != ["twin"]:
+            permit(words, _pool())
+            os.execvp(words[0], words)
+        if words[1:2] and words[1] in _RELAYED:
+            return run(words[1:], for_twin=True)
+        if len(words) != 3:
+            raise Refused(f"command {command!r}", "it is not let through", "this key is for the twin alone")
+    except (Refused, ValueError) as error:
+        print(f"twin: {error}", file=sys.stderr)
+        return REFUSED
+    from .peer import answer, reply_to
+
+    payload = json.load(sys.stdin)
+    print(reply_to(lambda: answer(_station(), words[1], words[2], payload)))
+    return DONE
+
+
+def _pool() -> str:
+    """The pool's name; the whole pair need not be understood to let a command through."""
+    with open(PAIR, encoding="utf-8") as file:
+        return str(json.load(file)["pool"])

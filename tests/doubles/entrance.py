@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs in place of ssh(1), lxc-info(1) and lxc-attach(1), for the way into a machine.
+
+Facts they rest on:
+
+* ssh joins the words after the host with spaces, and the account's shell on the server reads them; it
+  exits with the code of that shell, or with 255 when it has no connection (ssh(1), EXIT STATUS).
+* lxc-info prints ``doesn't exist`` for an unknown container and exits 1; with ``--state --no-humanize``
+  the state alone (lxc-info(1)).
+* lxc-attach runs a program with the container's root, an empty environment with ``--clear-env``, and
+  passes on its exit code; without a running container it says so and exits 1 (lxc-attach(1)).
+
+What they do not have: a root of its own for the machine. The same tests on the lab have that.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_SSH = r"""#!/bin/sh
+[ -e "$MACHINES/../cut" ] && { echo "ssh: connect to host: No route to host" >&2; exit 255; }
+echo "$*" >>"$MACHINES/../calls"
+while [ $# -gt 0 ]; do
+    case $1 in
+        -o|-O) shift 2 ;;
+        -*) shift ;;
+        *) break ;;
+    esac
+done
+host=$1
+shift
+[ -e "$MACHINES/../answers/$host" ] && exec /bin/sh "$MACHINES/../answers/$host"
+exec /bin/sh -c "$*"
+"""
+_LXC_INFO = r"""#!/bin/sh
+for name; do :; done
+[ "$*" = "--state --no-humanize --name $name" ] || exit 1
+[ -e "$MACHINES/$name" ] || { echo "$name doesn't exist" >&2; exit 1; }
+cat "$MACHINES/$name"
+"""
+_LXC_ATTACH = r"""#!/bin/bash
+variables=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --name) name=$2; shift 2 ;;
+        --clear-env) shift ;;
+        --set-var) variables+=("$2"); shift 2 ;;
+        --) shift; break ;;
+        *) echo "lxc-attach: unrecognized option '$1'" >&2; exit 1 ;;
+    esac
+done
+[ "$(cat "$MACHINES/$name")" = RUNNING ] || { echo "lxc-attach: $name: Failed to get init pid" >&2; exit 1; }
+exec env -i container=lxc "${variables[@]}" "$@"
+"""
+_SUDO = r"""#!/bin/sh
+[ "$1" = -n ] && shift
+exec "$@"
+"""
+
+
+def install(folder: Path) -> dict[str, str]:
+    """Put the programs into ``folder/bin``; the environment in which they are found.
+
+    A file ``folder/machines/NAME`` holds a machine's state, ``folder/calls`` gets one line per ssh. While
+    ``folder/cut`` is there ssh has no connection; a script ``folder/answers/HOST`` answers for a host.
+    """
+    programs = folder / "bin"
+    programs.mkdir(parents=True)
+    (folder / "machines").mkdir()
+    (folder / "answers").mkdir()
+    for name, text in {"ssh": _SSH, "lxc-info": _LXC_INFO, "lxc-attach": _LXC_ATTACH, "sudo": _SUDO}.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    return {"PATH": f"{programs}:/usr/sbin:/usr/bin:/sbin:/bin", "MACHINES": str(folder / "machines")}

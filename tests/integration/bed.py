@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A pair of servers in the lab with one small machine, made without a playbook and kept as a saved state.
+
+The machine is a BusyBox of two megabytes with 20 MB of data. It writes a counter, with fsync, and
+serves the last one that is on its disk by HTTP: what the control node has read is acknowledged.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import (
+    Pair,
+    Peer,
+    parse_machine,
+    to_mapping,
+    to_property,
+)
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.kinds import container_of
+from ansible_collections.twin.datacenter.plugins.plugin_utils import zipapp
+
+from tests.lab import Lab
+
+POOL = "tank"
+MACHINE = "ssa"
+ADDRESS = "192.0.2.21"
+STATE = "pair"
+LINKS = ("10.1.0", "10.2.0", "192.0.2")
+SERVERS = {"castor": 1, "pollux": 2}
+
+SERVER = """
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+mkdir -p /etc/systemd/system/zfs-fuse.service.d /etc/twin /var/lib/twin/journal /var/lib/twin/reports
+cat >/etc/systemd/system/zfs-fuse.service.d/twin.conf
+# lxc.service would wait half a minute at every boot for a bridge of its own.
+echo 'USE_LXC_BRIDGE="false"' >/etc/default/lxc-net
+apt-get -qq update
+apt-get -qq -o Dpkg::Options::=--force-confold install -y --no-install-recommends lxc zfs-fuse busybox-static >/dev/null
+echo 'USE_LXC_BRIDGE="false"' >/etc/default/lxc-net
+systemctl -q disable --now lxc-net.service lxc-monitord.service || true
+mac=$(cat /sys/class/net/eth0/address)
+rm /etc/systemd/network/10-eth0.network
+printf '[NetDev]\\nName=br0\\nKind=bridge\\nMACAddress=%s\\n[Bridge]\\nForwardDelaySec=0\\n' "$mac" >/etc/systemd/network/10-br0.netdev
+printf '[Match]\\nName=br0\\n[Network]\\nAddress=%s/24\\n' "$1" >/etc/systemd/network/10-br0.network
+printf '[Match]\\nName=eth0\\n[Network]\\nBridge=br0\\n' >/etc/systemd/network/10-eth0.network
+[ -e /root/.ssh ] || mkdir -m 700 /root/.ssh
+ssh-keygen -q -t ed25519 -N '' -f /etc/twin/peer_ed25519
+cat /etc/ssh/ssh_host_ed25519_key.pub
+cat /etc/twin/peer_ed25519.pub
+zpool create -f tank /srv/disks/disk0.img >&2
+zfs create tank/images >&2
+zfs create tank/machines >&2
+systemd-run --quiet --on-active=1 networkctl reload
+"""
+
+IMAGE = """
+set -eu
+zfs create tank/images/tiny
+cd /tank/images/tiny
+mkdir -p bin sbin etc dev proc sys tmp srv run root var
+cp /bin/busybox bin/busybox
+chroot . /bin/busybox --install -s /bin
+cat >etc/writer <<'END'
+n=$(cat /srv/count 2>/dev/null || echo 0)
+while :; do
+    n=$((n + 1))
+    echo $n | dd of=/srv/count.new conv=fsync 2>/dev/null
+    mv /srv/count.new /srv/count
+    sync -d /srv/count 2>/dev/null || sync
+    usleep 20000
+done
+END
+cat >sbin/init <<'END'
+#!/bin/sh
+trap 'exit 0' PWR
+mount -t tmpfs tmpfs /run
+httpd -p 80 -h /srv
+sh /etc/writer &
+while :; do wait; done
+END
+chmod 755 sbin/init
+chown -hR 100000:100000 .
+cd /
+zfs snapshot tank/images/tiny@base
+zfs set readonly=on tank/images/tiny
+"""
+
+MACHINE_OF_CASTOR = """
+set -eu
+declaration=$1
+zfs create -o twin:owner='castor 1' -o twin:machine="$declaration" tank/machines/ssa
+zfs clone tank/images/tiny@base tank/machines/ssa/root
+zfs create tank/machines/ssa/data
+head -c 20000000 /dev/urandom >/tank/machines/ssa/data/seed
+chown -R 100000:100000 /tank/machines/ssa/data
+mkdir -p /var/lib/lxc/ssa /var/log/lxc
+cat >/var/lib/lxc/ssa/config
+lxc-start -n ssa
+"""
+
+
+def declared() -> dict[str, object]:
+    """The machine, as an inventory has it."""
+    return {
+        "kind": "lxc",
+        "home": "castor",
+        "image": "tiny",
+        "addresses": [f"{ADDRESS}/24"],
+        "check": {"http": "/count"},
+    }
+
+
+def pair_for(server: str) -> Pair:
+    """What /etc/twin/pair.json of a server says."""
+    other = next(name for name in SERVERS if name != server)
+    addresses = (*(f"{link}.{SERVERS[other]}" for link in LINKS[:2]), f"192.0.2.1{SERVERS[other]}")
+    return Pair("sio", "debian", server, POOL, "br0", Peer(other, addresses), "witness")
+
+
+DROP_IN = Path(__file__).parents[2] / "roles/server/templates/zfs-fuse.conf.j2"
+
+
+class Bed:
+    """The lab with such a pair on it."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+
+    def ready(self) -> None:
+        """The saved state, made if there is none yet."""
+        if STATE in self.lab.status()["saved"]:
+            return
+        with ThreadPoolExecutor() as pool:
+            keys = dict(zip(SERVERS, pool.map(self._make_server, SERVERS), strict=True))
+        program = zipapp.build("/usr/bin/python3")
+        for server in SERVERS:
+            self._introduce(server, keys)
+            self.install(server, "/usr/local/sbin/twin", program, 0o755)
+        self.sh("castor", IMAGE)
+        image = self.lab.ssh("castor", "zfs send tank/images/tiny@base", text=False).stdout
+        receive = "zfs receive tank/images/tiny && zfs set readonly=on tank/images/tiny"
+        assert self.lab.ssh("pollux", receive, input=image, text=False).returncode == 0
+        self.make_machine()
+        assert self.count() > 0
+        self.sh("castor", "twin replicate ssa")
+        self.lab.save(STATE)
+
+    def make_machine(self) -> None:
+        """The machine on castor, running."""
+        machine = parse_machine(MACHINE, declared())
+        config = container_of(machine, pair_for("castor")).config
+        text = "".join(f"{key} = {value}\n" for key, values in config.items() for value in values)
+        self.sh("castor", MACHINE_OF_CASTOR, to_property(machine), stdin=text)
+
+    def _make_server(self, name: str) -> list[str]:
+        drop_in = "\n".join(DROP_IN.read_text().splitlines()[1:])
+        return self.sh(name, SERVER, f"192.0.2.1{SERVERS[name]}", stdin=drop_in).splitlines()
+
+    def _introduce(self, server: str, keys: Mapping[str, list[str]]) -> None:
+        """Tell a server who its twin is and which key it has."""
+        pair = pair_for(server)
+        twin = pair.twin
+        host_key, key = (line.rpartition(" ")[0] for line in keys[twin.server])
+        hosts = "".join(f"{address} {host_key}\n" for address in twin.addresses)
+        self.install(server, "/etc/twin/pair.json", json.dumps(to_mapping(pair)).encode())
+        self.install(server, "/etc/twin/known_hosts", hosts.encode())
+        line = f'restrict,command="/usr/local/sbin/twin peer" {key}\n'
+        self.sh(server, "cat >>/root/.ssh/authorized_keys", stdin=line)
+
+    def install(self, server: str, path: str, data: bytes, mode: int = 0o644) -> None:
+        """Put a file on a server."""
+        command = f"cat >{path} && chmod {mode:o} {path}"
+        assert self.lab.ssh(server, command, input=data, text=False).returncode == 0
+
+    def count(self, patience: float = 10.0) -> int:
+        """What the machine serves: a counter that is on its disk."""
+        end = time.monotonic() + patience
+        while True:
+            done = self.lab.run("curl", "-sf", "--max-time", "2", f"http://{ADDRESS}/count")
+            if done.returncode == 0 and done.stdout.strip():
+                return int(done.stdout)
+            assert time.monotonic() < end, f"{MACHINE} does not answer"
+            time.sleep(0.05)
+
+    def sh(self, server: str, script: str, *argv: str, stdin: str = "") -> str:
+        """Run a script on a server."""
+        command = shlex.join(["sh", "-c", script, "sh", *argv])
+        done = self.lab.ssh(server, command, input=stdin)
+        assert done.returncode == 0, f"{server}: {done.stdout}{done.stderr}"
+        return str(done.stdout)

@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way into a machine, on a real one: an unprivileged LXC machine on castor."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleConnectionFailure
+
+from tests.entrance_cases import EntranceCases, connect
+from tests.lab import Lab
+
+SMALL_MACHINE = Path(__file__).with_name("small_machine.sh")
+
+
+@pytest.fixture(scope="module")
+def probe(lab: Lab) -> Iterator[str]:
+    """The name of a running machine on castor."""
+    made = lab.ssh("castor", "sh", "-s", "probe", input=SMALL_MACHINE.read_text())
+    assert made.returncode == 0, made.stderr
+    yield "probe"
+    gone = lab.ssh("castor", "lxc-destroy", "--force", "--name", "probe")
+    assert gone.returncode == 0, gone.stderr
+
+
+@pytest.fixture(scope="module")
+def variables(lab: Lab, probe: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the inventory says about the machine."""
+    ssh = tmp_path_factory.mktemp("bin") / "ssh"
+    ssh.write_text(f'#!/bin/sh\nexec {shlex.join(lab.command("ssh", "-F", "/dev/null"))} "$@"\n')
+    ssh.chmod(0o755)
+    return {
+        "inventory_hostname": probe,
+        "ansible_connection": "twin.datacenter.machine",
+        "ansible_host": "192.0.2.11",
+        "ansible_user": "root",
+        "ansible_ssh_executable": str(ssh),
+        "ansible_ssh_private_key_file": str(lab.key),
+        "ansible_ssh_common_args": f"-o UserKnownHostsFile={lab.known_hosts} -o LogLevel=ERROR",
+        "ansible_control_path_dir": str(tmp_path_factory.mktemp("cp")),
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_twin_kind": "lxc",
+        "ansible_twin_machine": probe,
+        "ansible_twin_server": "castor",
+    }
+
+
+class TestOnTheLab(EntranceCases):
+    @pytest.fixture
+    def variables(self, variables: dict[str, Any]) -> dict[str, Any]:
+        return variables
+
+    @pytest.fixture
+    def machine(self, variables: dict[str, Any]) -> Any:
+        return connect(variables)
+
+    @pytest.fixture
+    def inside(self, machine: Any) -> Iterator[str]:
+        folder = machine.exec_command("mktemp -d /root/XXXXXX")[1].decode().strip()
+        yield folder
+        machine.exec_command(f"rm -r {folder}")
+
+    @pytest.mark.parametrize("way", ["", "/proc/1/root", "/proc/self/root", "../../../../../../.."])
+    def test_a_hostile_link_leads_nowhere(
+        self, machine: Any, lab: Lab, inside: str, tmp_path: Path, way: str
+    ) -> None:
+        """What the machine's owner makes of paths inside, the server's files are out of reach."""
+        machine.exec_command(f"ln -s {way}/etc/victim {inside}/link; echo own >/etc/hostname")
+        (tmp_path / "file").write_text("content")
+        machine.put_file(str(tmp_path / "file"), f"{inside}/link")
+        assert machine.exec_command("cat /etc/victim")[1] == b"content"
+        assert lab.ssh("castor", "test", "-e", "/etc/victim").returncode == 1
+        machine.exec_command(f"ln -sf {way}/etc/hostname {inside}/link")
+        machine.fetch_file(f"{inside}/link", str(tmp_path / "back"))
+        assert (tmp_path / "back").read_text() == "own\n"
+
+    def test_a_stopped_machine_is_named_with_its_server(self, machine: Any, lab: Lab) -> None:
+        lab.ssh("castor", "lxc-stop", "--kill", "--name", "probe")
+        try:
+            with pytest.raises(
+                Exception, match="probe cannot be entered on server castor: its state is STOPPED"
+            ):
+                machine.exec_command("true")
+        finally:
+            lab.ssh("castor", "lxc-start", "--name", "probe")
+
+    def test_another_account_of_the_server_comes_by_sudo(self, variables: dict[str, Any], lab: Lab) -> None:
+        made = lab.ssh("castor", "sh", "-s", input=BOB)
+        assert made.returncode == 0, made.stderr
+        try:
+            connection = connect({**variables, "ansible_user": "bob"})
+            assert connection.exec_command("id -u; exit 255") == (255, b"0\n", b"")
+            lab.ssh("castor", "rm", "/etc/sudoers.d/bob")
+            with pytest.raises(AnsibleConnectionFailure, match="its state is sudo: a password is required"):
+                connection.exec_command("true")
+        finally:
+            lab.ssh("castor", "userdel", "--remove", "bob")
+
+
+BOB = """
+set -eu
+command -v sudo >/dev/null || apt-get -qq install sudo >/dev/null 2>&1
+useradd --create-home bob
+cp -r /root/.ssh /home/bob/
+chown -R bob /home/bob/.ssh
+echo 'bob ALL=(root) NOPASSWD: ALL' >/etc/sudoers.d/bob
+"""
+PLAY = """
+- hosts: probe
+  gather_facts: false
+  tasks:
+    - ansible.builtin.command: sh -c 'exit 255'
+      register: code
+      failed_when: code.rc != 255
+    - ansible.builtin.command: id -un
+      register: before
+      failed_when: before.stdout != 'root'
+    - ansible.builtin.command: id -un
+      become: true
+      become_user: alice
+      register: after
+      failed_when: after.stdout != 'alice'
+    - ansible.builtin.copy:
+        content: "{{ 'line\\n' * 1000 }}"
+        dest: "/home/alice/it's a \\"file\\""
+        mode: "0640"
+      become: true
+      become_user: alice
+    - ansible.builtin.stat:
+        path: "/home/alice/it's a \\"file\\""
+      register: written
+      failed_when: written.stat.pw_name != 'alice' or written.stat.size != 5000
+    - ansible.builtin.slurp:
+        src: "/home/alice/it's a \\"file\\""
+"""
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_a_play_inside(variables: dict[str, Any], tmp_path: Path, pipelining: bool) -> None:
+    """Modules, become and files, by ansible-playbook."""
+    settings = {
+        **variables,
+        "ansible_become_method": "su",
+        "ansible_pipelining": pipelining,
+        "ansible_shell_allow_world_readable_temp": True,
+    }
+    (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": {"probe": settings}}}))
+    (tmp_path / "play.yml").write_text(PLAY)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", "inventory.yml", "play.yml"],
+        cwd=tmp_path,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
