@@ -34,16 +34,17 @@ demo: venv ## two servers, a witness, machines on them, one moves
 .PHONY: test
 test: venv ## every test; the exit status is the verdict
 	@rm -rf build/coverage
-	@$(STAGE) lint $(MAKE) lint
-	@$(STAGE) unit $(MAKE) unit
+	@$(MAKE) stage-lint
+	@$(MAKE) stage-unit
 	@$(MAKE) -j2 stage-sanity stage-lab
-	@$(STAGE) integration $(MAKE) integration
-	@$(STAGE) molecule $(MAKE) molecule
-	@$(STAGE) coverage $(MAKE) coverage
+	@$(MAKE) stage-integration
+	@$(MAKE) stage-molecule
+	@$(MAKE) stage-coverage
+	@$(MAKE) down
 
-.PHONY: stage-%
+# The job slots of make cannot be handed through the stage, so the make inside counts its own.
 stage-%:
-	@$(STAGE) $* $(MAKE) $*
+	@$(STAGE) $* env MAKEFLAGS= $(MAKE) --no-print-directory $*
 
 ##### The gates that need no host
 

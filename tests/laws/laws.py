@@ -119,7 +119,7 @@ def purge_stays_in_scope(case: Case) -> None:
 
 def order_is_deterministic_and_respects_needs(case: Case) -> None:
     """Law 6."""
-    first, second = (run(case, case.host(), check=True).plan for _ in range(2))
+    first, second = (run(case, case.host(), check=True).plan for _unused in range(2))
     assert first.steps == second.steps
     last = {step.key: index for index, step in enumerate(first.steps)}
     for index, step in enumerate(first.steps):

@@ -79,7 +79,7 @@ def test_what_is_not_there_reads_as_nothing(tmp_path: Path) -> None:
 
 def test_removing_twice_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    for _ in range(2):
+    for _unused in range(2):
         LocalHost().remove(str(tmp_path / "file"))
     assert os.listdir(tmp_path) == []
 

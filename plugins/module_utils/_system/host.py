@@ -1,0 +1,199 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A Debian server: the only file of this folder that touches the system."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from .._core.errors import CommandFailed, CommandMissing
+from .._core.host import Host, WritableHost
+from .._core.plan import Step
+from .files import DAEMON_RELOAD, File, Files, Found, Hidden, Notice, wanted_text
+from .packages import Installed, Packages, parse_versions
+from .units import Unit, Units, parse_show
+
+MARKS = "/run/twin/owed"
+HOST_KEYS = "/etc/ssh"
+PEER_KEY = "/etc/twin/peer_ed25519.pub"
+PAIR = "/etc/twin/pair.json"
+_HOST_KEY = re.compile(r"ssh_host_[a-z0-9]+_key\.pub")
+_STAT = r"%a\t%U\t%G\t%F\t%n\n"
+_DPKG = r"${db:Status-Abbrev}\t${Package}\t${Version}\n"
+# What a package's own questions would be answered with: nothing is asked, and configuration
+# files that are already there stay as they are (dpkg(1), --force-confold).
+_APT = (
+    "apt-get",
+    "--quiet",
+    "--assume-yes",
+    "--no-install-recommends",
+    "-o",
+    "Dpkg::Options::=--force-confold",
+)
+_APT_ENVIRONMENT = ("env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1")
+
+
+def read_files(host: Host, wanted: tuple[File, ...]) -> Files:
+    """All paths by one stat(1); texts only of those whose text is wanted."""
+    found = _found(host, wanted)
+    faults = {}
+    for file in wanted:
+        text = wanted_text(file, found.get(file.path))
+        here = found.get(file.path)
+        if file.validate and text is not None and (here is None or here.content != text):
+            fault = _judge(host, file.validate, text)
+            if fault is not None:
+                faults[file.path] = fault
+    return Files(found, faults, _read_marks(host))
+
+
+def _found(host: Host, wanted: tuple[File, ...]) -> dict[str, Found]:
+    if not wanted:
+        return {}
+    texts = {file.path for file in wanted if file.content is not None or file.block is not None}
+    found = {}
+    for line in host.run(
+        ["stat", f"--printf={_STAT}", *(f.path for f in wanted)], ok=(0, 1)
+    ).out.splitlines():
+        mode, owner, group, kind, path = line.split("\t", 4)
+        # A link is replaced by a file, so what it points to does not count.
+        content = host.read(path) if path in texts and kind.startswith("regular") else None
+        found[path] = Found(kind, int(mode, 8), owner, group, content)
+    return found
+
+
+def _judge(host: Host, validate: tuple[str, ...], text: str) -> str | None:
+    """What the command says against the text, which it reads as its standard input."""
+    argv = [word.replace("%s", "/dev/stdin") for word in validate]
+    try:
+        answer = host.answer(argv, text, 30)
+    except CommandMissing:
+        # Before a first run the judge may not be installed yet.
+        if host.writable:
+            raise
+        return None
+    if answer.rc == 0:
+        return None
+    said = (answer.err.strip() or answer.out.strip() or f"exit code {answer.rc}").splitlines()
+    return f"{argv[0]} says {said[0]!r}"
+
+
+def _read_marks(host: Host) -> frozenset[Notice]:
+    marks = (name.partition(":") for name in host.listing(MARKS))
+    return frozenset((verb, unit) for verb, _colon, unit in marks)
+
+
+def _mark(notice: Notice) -> str:
+    return f"{MARKS}/{':'.join(notice)}"
+
+
+def apply_file(host: WritableHost, step: Step) -> None:
+    """One step of `files.plan_files`."""
+    if step.verb == "tell":
+        _tell(host, step.args["notice"])
+        return
+    path = step.args["path"]
+    for notice in step.args["marks"]:
+        host.write(_mark(notice), "")
+    if step.verb == "remove":
+        host.remove(path)
+        return
+    if step.verb == "write":
+        text = step.args["text"]
+        host.write(path, text.text if isinstance(text, Hidden) else text, step.args["mode"])
+    if step.verb == "mkdir":
+        host.change(["mkdir", "--parents", path])
+    _permit(host, step)
+
+
+def _permit(host: WritableHost, step: Step) -> None:
+    path, owner, group, mode = (step.args[key] for key in ("path", "owner", "group", "mode"))
+    if owner or group:
+        host.change(["chown", "--no-dereference", f"{owner or ''}{f':{group}' if group else ''}", path])
+    # After chown(1), which takes away setuid bits.
+    if mode is not None:
+        host.change(["chmod", f"{mode:04o}", path])
+
+
+def _tell(host: WritableHost, notice: Notice) -> None:
+    verb, unit = notice
+    if notice == DAEMON_RELOAD:
+        host.change(["systemctl", "daemon-reload"])
+    else:
+        # 5: there is no such unit yet, so nothing of it runs (systemctl(1), EXIT STATUS).
+        verbs = {"restart": "try-restart", "reload": "try-reload-or-restart"}
+        host.change(["systemctl", verbs[verb], unit], ok=(0, 5))
+    host.remove(_mark(notice))
+
+
+def read_packages(host: Host, wanted: Packages) -> Installed:
+    """Versions of the named packages, by one dpkg-query(1)."""
+    modules = frozenset(choice.module for choice in wanted.choices if _kernel_has(host, choice.module))
+    return Installed(installed_versions(host, wanted.candidates), modules)
+
+
+def installed_versions(host: Host, names: Iterable[str]) -> dict[str, str]:
+    """The installed ones among the packages, with their versions."""
+    wanted = sorted(set(names))
+    if not wanted:
+        return {}
+    # 1: some of the names are unknown.
+    return parse_versions(host.run(["dpkg-query", "--show", f"--showformat={_DPKG}", *wanted], ok=(0, 1)).out)
+
+
+def _kernel_has(host: Host, module: str) -> bool:
+    """Whether the running kernel has the module, loaded, built in or to be loaded."""
+    if module in host.listing("/sys/module"):
+        return True
+    try:
+        return host.run(["modinfo", module], ok=(0, 1)).rc == 0
+    except CommandMissing:
+        return False
+
+
+def apply_packages(host: WritableHost, step: Step) -> None:
+    """Install; the lists of packages are fetched first, for theirs may be old or missing."""
+    host.change([*_APT_ENVIRONMENT, "apt-get", "--quiet", "update"], timeout=300)
+    host.change([*_APT_ENVIRONMENT, *_APT, "install", *step.args["names"]], timeout=1800)
+
+
+def read_units(host: Host, wanted: tuple[Unit, ...]) -> Units:
+    """All units by one systemctl(1)."""
+    if not wanted:
+        return {}
+    properties = "--property=Names,LoadState,UnitFileState,ActiveState"
+    units = parse_show(host.run(["systemctl", "show", properties, *(unit.name for unit in wanted)]).out)
+    if host.writable:
+        return units
+    # Before a first run the package that brings the unit may not be installed yet.
+    return {name: unit or {"enabled": False, "active": False} for name, unit in units.items()}
+
+
+def apply_unit(host: WritableHost, step: Step) -> None:
+    """One step of `units.plan_units`."""
+    try:
+        host.change(["systemctl", step.verb, step.key])
+    except CommandFailed as error:
+        log = host.run(["journalctl", "--unit", step.key, "--lines", "5", "--output", "cat"], ok=(0, 1)).out
+        error.remedy = f"its log ends with {' / '.join(log.split(chr(10))[-4:]).strip(' /')!r}"
+        raise
+
+
+def read_peer(host: Host) -> dict[str, Any]:
+    """What another server must know of this one before it lets it in."""
+    names = [name for name in host.listing(HOST_KEYS) if _HOST_KEY.fullmatch(name)]
+    texts = [host.read(f"{HOST_KEYS}/{name}") or "" for name in names]
+    public = host.read(PEER_KEY)
+    return {
+        "public_key": _key_of(public) if public else None,
+        "host_keys": [_key_of(text) for text in texts],
+        "joined": host.read(PAIR) is not None,
+    }
+
+
+def _key_of(line: str) -> str:
+    """Type and key, without the comment."""
+    return " ".join(line.split()[:2])

@@ -1,0 +1,159 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The demonstration: two servers, machines on them, and one that moves. Run by `make demo`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import selectors
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.lab import Lab, LabError
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PATIENCE = 4.0
+"""Seconds of silence after which a sign of life is printed."""
+MACHINE, ADDRESS, HOME, TARGET = "ssa", "192.0.2.21", "castor", "pollux"
+
+
+class Failed(Exception):
+    """A part of the demonstration did not end well."""
+
+
+def title(text: str) -> None:
+    print(f"\n=== {text}", flush=True)
+
+
+def follow(argv: list[str]) -> str:
+    """Run a command, showing what it prints as it comes; its whole output."""
+    started = last = time.monotonic()
+    process = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    said = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            if not selector.select(PATIENCE - (time.monotonic() - last)):
+                last = time.monotonic()
+                print(f"... {last - started:.0f} s", flush=True)
+                continue
+            chunk = os.read(process.stdout.fileno(), 65536)
+            if not chunk:
+                break
+            last = time.monotonic()
+            said += chunk
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+    if process.wait():
+        raise Failed(f"{Path(argv[-1]).name} ended with exit code {process.returncode}")
+    return said.decode(errors="replace")
+
+
+class Demonstration:
+    """What is shown, in order."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+
+    def playbook(self, *words: str) -> str:
+        """Run ansible-playbook on the control node."""
+        inventories = ["-i", str(self.lab.inventory()), "-i", str(ROOT / "inventories/lab")]
+        return follow(self.lab.command("ansible-playbook", *inventories, *words))
+
+    def ask(self, address: str) -> dict[str, object]:
+        """What the service at an address answers, asked from the control node."""
+        asked = self.lab.run(
+            "curl", "-sSf", "--max-time", "5", "--retry", "5", "--retry-connrefused", f"http://{address}/"
+        )
+        if asked.returncode:
+            raise Failed(f"http://{address}/ does not answer: {asked.stderr.strip()}")
+        answer: dict[str, object] = json.loads(asked.stdout)
+        print(f"http://{address}/ answers {asked.stdout.strip()}", flush=True)
+        return answer
+
+    def servers_of_machines(self) -> dict[str, str]:
+        """Where each machine runs, as the servers say."""
+        found = {}
+        for server in (HOME, TARGET):
+            said = json.loads(self.lab.ssh(server, "twin info", check=True).stdout)
+            found |= {
+                each["name"]: server
+                for each in said["machines"]
+                if each["owner"] == server and each["state"] == "running"
+            }
+        return found
+
+    def run(self) -> None:
+        title("Two servers and a witness")
+        self.lab.up()
+        title("site.yml: from bare Debian to machines that run")
+        self.playbook("twin.datacenter.site")
+        title("Services, put into the machines through their servers")
+        self.playbook(str(HERE / "services.yml"))
+        before = self.ask(ADDRESS)
+        self.ask("192.0.2.22")
+        title("site.yml again: nothing to change")
+        recap = self.playbook("twin.datacenter.site")
+        if set(re.findall(r"changed=(\d+)", recap)) != {"0"}:
+            raise Failed("the second run of site.yml changed something")
+        if self.servers_of_machines().get(MACHINE) != HOME:
+            return self.at_home_again()
+        self.move(before)
+
+    def at_home_again(self) -> None:
+        """An earlier demonstration has left the machine on the other server."""
+        title(f"{MACHINE} is on {TARGET} from an earlier run: first back to {HOME}")
+        self.playbook("twin.datacenter.migrate", "-e", f"machine={MACHINE}", "-e", f"to={HOME}")
+        self.move(self.ask(ADDRESS))
+
+    def move(self, before: dict[str, object]) -> None:
+        title(f"migrate.yml: {MACHINE} moves from {HOME} to {TARGET} while it is asked every 20 ms")
+        prober = subprocess.Popen(
+            self.lab.command("python3", str(HERE / "prober.py"), f"http://{ADDRESS}/"),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        said = self.playbook("twin.datacenter.migrate", "-e", f"machine={MACHINE}", "-e", f"to={TARGET}")
+        probed = json.loads(prober.communicate("end\n")[0])
+        title("The same service at the same address, on the other server, with its data")
+        after = self.ask(ADDRESS)
+        if int(str(after["asked"])) <= int(str(before["asked"])):
+            raise Failed(f"data was lost: asked {before['asked']} times before and {after['asked']} after")
+        server = self.servers_of_machines().get(MACHINE)
+        if server != TARGET:
+            raise Failed(f"{MACHINE} runs on {server}, not on {TARGET}")
+        self.summary(said, probed, server)
+
+    def summary(self, said: str, probed: dict[str, float], server: str) -> None:
+        report = json.loads(Path(self.report(said)).read_text()) if False else None
+        title("Summary")
+        print(f"server:   {server}")
+        print(f"machine:  {MACHINE}")
+        print(f"downtime: {probed['longest_gap_s']:.2f} s as seen from the control node {report or ''}")
+
+    def report(self, said: str) -> str:
+        return said
+
+
+def main() -> int:
+    lab = Lab("lab", say=lambda text: print(text, flush=True))
+    try:
+        Demonstration(lab).run()
+    except (Failed, LabError) as error:
+        print(f"\nThe demonstration failed: {error}.", file=sys.stderr)
+        return 1
+    print(
+        "\nThe lab is still up; look around with `python3 -m tests.lab ssh castor`, end it with `make down`."
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
