@@ -67,7 +67,7 @@ ansible-lint: venv
 	ansible-lint --nocolor
 
 shellcheck: venv
-	git ls-files -z -co --exclude-standard | xargs -0 grep -lE '^#!.*\b(ba|da)?sh$$' | xargs shellcheck
+	git ls-files -z -co --exclude-standard | xargs -0 awk 'FNR == 1 && /^#!.*sh$$/ {print FILENAME}' | xargs shellcheck
 
 reuse: venv
 	reuse lint --quiet || reuse lint --lines

@@ -75,9 +75,10 @@ class ActionModule(ActionBase):
         """Show the log of the job as it grows."""
         seen, shown, alive = 0, 0.0, time.monotonic()
         while True:
-            tail = self._command(["tail", "-c", f"+{seen + 1}", log_path(wanted.name)], fails=True)
+            tail = self._command(["tail", "-n", f"+{seen + 1}", log_path(wanted.name)], fails=True)
+            # A terminal may have been given to the command, so bytes cannot be counted, lines can.
             whole = tail[: tail.rfind("\n") + 1]
-            seen += len(whole.encode())
+            seen += len(whole.splitlines())
             for line in whole.splitlines():
                 data = entry(line)
                 if data and (not data.get("progress") or time.monotonic() - shown > QUIET):

@@ -52,6 +52,12 @@ options:
             left alone.
           - An empty text takes the block out again.
         type: str
+      lines:
+        description:
+          - Lines that must stand in the file, wherever; those that are missing are added at its end.
+          - For files that other tools sort or rewrite, such as C(/etc/subuid).
+        type: list
+        elements: str
       mode:
         description:
           - Permission bits in octal, as a string.
@@ -138,6 +144,7 @@ OPTIONS = {
             "template": {"type": "str"},
             "secret": {"type": "str", "no_log": True},
             "block": {"type": "str"},
+            "lines": {"type": "list", "elements": "str"},
             "mode": {"type": "str"},
             "owner": {"type": "str"},
             "group": {"type": "str"},

@@ -13,8 +13,9 @@ author: twin.datacenter contributors (@twin-datacenter)
 description:
   - Sends every machine that this server owns, and that was never sent, to the other server, so that a later
     move is an increment.
-  - A machine that has a replica is left alone, however old that is; keeping replicas recent is what the timers
-    of role P(twin.datacenter.replication#role) do. A machine that the other server owns is left alone too.
+  - A machine that has a replica is left alone, however old that is; keeping replicas recent is what the
+    timers of role P(twin.datacenter.replication#role) do. A machine that the other server owns is left
+    alone too.
   - It is what C(twin replicate) does.
 options:
   machines:

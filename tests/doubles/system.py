@@ -10,6 +10,7 @@ answers 1 and still lists what it knows; systemctl show answers 0 for units that
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,10 +35,11 @@ class Coreutils:
         )
 
     def stat(self, argv: Sequence[str]) -> Output:
-        assert argv[1] == r"--printf=%a\t%U\t%G\t%F\t%n\n"
+        assert argv[1] == r"--printf=%a\t%U\t%u\t%G\t%g\t%F\t%n\n"
         lines, errors = [], []
         for path in argv[2:]:
-            owner, group = self.state["owners"].get(path, "root:root").split(":")
+            owners = self.state["owners"].get(path, "root:root").split(":")
+            owner, group = (f"UNKNOWN\t{who}" if who.isdigit() else f"{who}\t{zlib.crc32(who.encode())}" for who in owners)
             if path in self.state["folders"]:
                 lines.append(f"{self.state['folders'][path]}\t{owner}\t{group}\tdirectory\t{path}\n")
             elif path in self.host.files:
@@ -153,7 +155,7 @@ class Systemd:
         return "".join(f"{key}={value}\n" for key, value in values.items())
 
     def read_units(self) -> None:
-        runtime = {name for name in self.host.listing("/run/systemd/system")}
+        runtime = set(self.host.listing("/run/systemd/system"))
         for name in runtime - set(self.state["units"]):
             self.state["units"][name] = {"enabled": False, "active": False}
         for name in [name for name in self.state["units"] if name.startswith("twin-network-back")]:

@@ -329,7 +329,9 @@ class Server(MemoryHost):
         with self.link.lock:
             return self._pipe(argv, into, into_argv, meter)
 
-    def _pipe(self, argv: Sequence[str], into: WritableHost, into_argv: Sequence[str], meter: Meter) -> Joined:
+    def _pipe(
+        self, argv: Sequence[str], into: WritableHost, into_argv: Sequence[str], meter: Meter
+    ) -> Joined:
         assert isinstance(into, Server)
         self.changes.append((*argv, "|", *into_argv))
         self.fault(self.changes[-1])

@@ -29,7 +29,7 @@ parallel = true
 data_file = {NOTES}/data
 include =
     */ansible_collections/twin/datacenter/plugins/module_utils/*
-    /usr/local/sbin/twin/twin_datacenter/*
+    */twin_datacenter/*
 disable_warnings = no-data-collected
 """
 # Python runs the lines of .pth files when it starts: so nothing that is measured needs to know of it.

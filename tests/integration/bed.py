@@ -24,7 +24,6 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.declarati
 )
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.kinds import container_of
 from ansible_collections.twin.datacenter.plugins.plugin_utils import zipapp
-
 from tests.lab import Lab
 
 POOL = "tank"
@@ -68,20 +67,24 @@ mkdir -p bin sbin etc dev proc sys tmp srv run root var
 cp /bin/busybox bin/busybox
 chroot . /bin/busybox --install -s /bin
 cat >etc/writer <<'END'
+# Served only after it is on the disk: one block, written in place, then fsync(2).
+mkdir -p /run/www
 n=$(cat /srv/count 2>/dev/null || echo 0)
+n=${n#"${n%%[!0]*}"}
 while :; do
     n=$((n + 1))
-    echo $n | dd of=/srv/count.new conv=fsync 2>/dev/null
-    mv /srv/count.new /srv/count
-    sync -d /srv/count 2>/dev/null || sync
-    usleep 20000
+    printf '%010d' $n | dd of=/srv/count conv=notrunc,fsync 2>/dev/null
+    echo $n >/run/www/.count
+    mv /run/www/.count /run/www/count
+    usleep 50000
 done
 END
 cat >sbin/init <<'END'
 #!/bin/sh
 trap 'exit 0' PWR
 mount -t tmpfs tmpfs /run
-httpd -p 80 -h /srv
+mkdir -p /run/www
+httpd -p 80 -h /run/www
 sh /etc/writer &
 while :; do wait; done
 END

@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.twin.datacenter.plugins.module_utils._core.host import SshHost
 
+from ansible_collections.twin.datacenter.plugins.module_utils._core.host import SshHost
 from tests.lab import Lab
 
 

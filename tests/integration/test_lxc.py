@@ -159,7 +159,7 @@ def prepared(server: LabHost, item: Mapping[str, Any] | None) -> Callable[[], La
 @pytest.mark.parametrize("law", [law for law in laws.LAWS if "secrets" not in law.__name__])
 def test_laws_of_a_new_container(server: LabHost, law: Callable[[laws.Case], None]) -> None:
     params = {"containers": [{**NEW, "state": "present"}]}
-    law(laws.Case("lxc_container", "new", prepared(server, None), params, export=lambda host: _export(host)))
+    law(laws.Case("lxc_container", "new", prepared(server, None), params, export=_export))
 
 
 @pytest.mark.parametrize("law", [laws.plan_after_apply_is_empty, laws.interrupted_run_converges])

@@ -244,7 +244,7 @@ def test_a_lab_killed_while_it_comes_up_is_cleared_away_by_the_next(base: Path) 
     command = [sys.executable, "-m", "tests.lab", "up", "--name", "killed", "--work", str(base)]
     killed = Lab("killed", base)
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as up:
-        until(lambda: (killed.work / "ready").exists(), "the first process of the lab runs", 60)
+        until((killed.work / "ready").exists, "the first process of the lab runs", 60)
         up.kill()
     assert any("killed" in trace for trace in traces(base))
     killed.up(owner=os.getpid())

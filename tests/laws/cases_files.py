@@ -24,9 +24,11 @@ CASES = [
             "files": [
                 item("/etc/twin", state="directory", mode="0700", owner="alice"),
                 item("/etc/twin/new", content="text\n", mode="0600", owner="alice", group="staff"),
+                item("/srv", state="directory", owner="100000", group="100000"),
                 item("/etc/motd", content="new\n", restart=["ssh.service"]),
                 item("/etc/issue", state="absent"),
                 item("/etc/hosts", block="192.0.2.11 castor"),
+                item("/etc/subuid", lines=["root:100000:65536"]),
             ]
         },
     ),

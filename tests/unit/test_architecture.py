@@ -17,7 +17,11 @@ PACKAGE = "ansible_collections.twin.datacenter.plugins.module_utils"
 
 MACHINE_KINDS = {"_jail", "_lxc", "_qemu"}
 # Whom a folder may know beside itself and `_core`; most know nobody.
-MAY_KNOW = {**{kind: {"_zfs"} for kind in MACHINE_KINDS}, "_machine": {"_zfs", *MACHINE_KINDS}}
+MAY_KNOW = {
+    **{kind: {"_zfs"} for kind in MACHINE_KINDS},
+    "_machine": {"_zfs", *MACHINE_KINDS},
+    "_parity": {"_system", "_zfs"},  # gathers what each technology says of itself
+}
 PURE_FOLDERS = {"_ha", "_firewall"}
 PURE_FILES = {
     f"{name}.py" for name in ("model", "plan", "values", "pool", "dataset", "snapshot", "stream")

@@ -14,6 +14,7 @@ import os
 import shlex
 import subprocess
 import tempfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -308,12 +309,8 @@ def ssh_options(peer: Peer) -> tuple[str, ...]:
         options += ("-o", f"UserKnownHostsFile={peer.known_hosts}", "-o", "StrictHostKeyChecking=yes")
     if os.access("/var/run", os.W_OK):
         # A connection costs ten times what a command does; it is kept between the commands of one job.
-        options += (
-            "-o",
-            "ControlMaster=auto",
-            "-o",
-            "ControlPath=/var/run/twin-%C",
-            "-o",
-            "ControlPersist=15",
-        )
+        # One per key, so that a key which is not known over there never passes on another's connection.
+        number = zlib.crc32(repr(peer).encode())
+        options += ("-o", f"ControlPath=/var/run/twin-%C-{number:08x}")
+        options += ("-o", "ControlMaster=auto", "-o", "ControlPersist=15")
     return options

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, cast
 
+# Also the size of the pipes, where the kernel lets it be chosen: large ones keep both programs busy.
 CHUNK = 1 << 20
 REPORT_EVERY = 1.0
 
@@ -115,13 +116,14 @@ def join(sender: Sequence[str], receiver: Sequence[str], meter: Meter) -> Joined
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": "C"}
     with tempfile.TemporaryFile() as sender_err, tempfile.TemporaryFile() as receiver_err:
         source = subprocess.Popen(
-            list(sender), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sender_err, env=environment
-        )
+            list(sender), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sender_err,
+            env=environment, pipesize=CHUNK,
+        )  # fmt: skip
         sink: subprocess.Popen[bytes] | None = None
         try:
             sink = subprocess.Popen(
                 list(receiver), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=receiver_err,
-                env=environment,
+                env=environment, pipesize=CHUNK,
             )  # fmt: skip
             with cast(IO[bytes], source.stdout) as outlet, cast(IO[bytes], sink.stdin) as inlet:
                 pump(outlet.fileno(), inlet.fileno(), meter)

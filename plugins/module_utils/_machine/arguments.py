@@ -8,12 +8,12 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from .._core.errors import Refused
 from .._core.values import format_size
-from .declaration import Machine, Pair, to_property
+from .declaration import Machine, Pair, Twin, to_property
 from .kinds import container_item, dataset_of
 from .view import one_picture
 
@@ -113,3 +113,71 @@ def timers_of(machines: Iterable[Machine]) -> dict[str, list[dict[str, Any]]]:
         )
         arguments["units"].append({"name": timer, "enabled": True, "active": True})
     return arguments
+
+
+def replicas_of(machines: Iterable[Machine], server: str) -> list[dict[str, Any]]:
+    """The machines that have to have a replica, as module machine_replica wants them."""
+    return [{"name": machine.name, "planned": machine.home == server} for machine in machines]
+
+
+def migration_target(twin: Twin, machines: Collection[str], request: Mapping[str, Any]) -> str:
+    """The server that a migration goes to.
+
+    :param machines: the names of all machines.
+    :param request: ``machines``, names; or ``server``, whose machines all leave it; and ``to``, which is the
+        other server then. All of it is text that people have typed.
+    :raises Refused: with every fault of the request.
+    """
+    servers = " or ".join(twin.servers)
+    names, source, target = (request.get(key) or "" for key in ("machines", "server", "to"))
+    if not names and not source:
+        raise Refused(
+            "nothing is named to be moved",
+            remedy=f"name a machine ({', '.join(machines)}), or the server that they leave ({servers})",
+        )
+    if source and not target:
+        target = next((server for server in twin.servers if server != source), "")
+    faults = [
+        f"machine {name} is not declared; name one of {', '.join(machines)}"
+        for name in names
+        if name not in machines
+    ]
+    faults += [
+        f"server {server or '(none)'} is none of the pair; name {servers}"
+        for server in dict.fromkeys((source or target, target))
+        if server not in twin.servers
+    ]
+    if source and source == target:
+        faults.append(f"machines of {source} cannot move to {source}; name the other server")
+    if faults:
+        raise Refused("; ".join(faults))
+    return str(target)
+
+
+def evacuated(records: Iterable[Mapping[str, Any]], server: str) -> list[str]:
+    """The machines that a server owns, those of the highest priority first.
+
+    :param records: what module machine_info says there.
+    """
+    owned = [record for record in records if record["owner"] == server]
+    owned.sort(key=lambda record: (-((record["machine"] or {}).get("priority") or 0), record["name"]))
+    return [record["name"] for record in owned]
+
+
+def migration_report(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What moves have cost, as data (``moves``) and for people (``lines``).
+
+    :param results: what module machine_move returned for each machine; announced moves have cost nothing yet.
+    """
+    moves = [move for result in results for move in result.get("measured", ())]
+    lines = []
+    for move in moves:
+        lines.append(f"server: {move['to']}")
+        lines.append(f"machine: {move['machine']}, from {move['from']}")
+        lines += [
+            f"round {number}: {each['bytes']} bytes sent in {each['seconds']} s"
+            for number, each in enumerate(move["rounds"], 1)
+        ]
+        lines.append(f"downtime: {move['downtime_s']} s")
+    announced = [sentence for result in results for sentence in result.get("plan", ())]
+    return {"moves": moves, "lines": lines or announced or ["nothing to move"]}

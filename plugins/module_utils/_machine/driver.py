@@ -12,20 +12,20 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from .._core.errors import Refused, TwinError
 from .._core.pipe import Progress
 from .._core.values import human_size
 from .._zfs.host import capabilities
 from .._zfs.replica import Item
-from .._zfs.snapshot import Snapshot, stamp, superfluous
+from .._zfs.snapshot import Dataset, Snapshot, stamp, superfluous
 from .._zfs.snapshot_host import destroy_snapshot, read_datasets, take_snapshot
 from .._zfs.stream import How
 from .._zfs.stream import Side as Tree
 from .._zfs.transfer import Sent, read_replica, replicate
 from .declaration import Machine
-from .host import LEDGER, Station, locked
+from .host import LEDGER, LOCK_PATIENCE, Station
 from .journal import Journal, Owner, Round, Stage, journal_data
 from .kinds import dataset_of
 from .move import Done, Relay, Side, Step, Stuck, Verb, committed, drive, leading, next_step, side_of
@@ -55,6 +55,7 @@ class Driver:
     """Carries out the steps of one machine's move, for this server and through the twin for that one.
 
     :param patience: seconds to wait for a twin that cannot be reached, all together.
+    :param unreachable: why the twin did not tell when it was last looked at.
     """
 
     station: Station
@@ -62,6 +63,7 @@ class Driver:
     name: str
     tell: Tell
     patience: float = _PATIENCE
+    unreachable: str = ""
     _there: Side | None = None
     _until: float = field(default=0.0)
     _known: Tree | None = None
@@ -72,7 +74,11 @@ class Driver:
         """Both sides. What the twin said last counts until something may have changed there."""
         here = self.station.side(self.name)
         if self._there is None:
-            self._there = self.twin.look(self.name)
+            try:
+                self._there = self.twin.look(self.name)
+            except TwinError as error:
+                # One that answers, but cannot tell, is as good as away: nothing may be decided on its behalf.
+                self.unreachable = str(error)
         return here, self._there
 
     def patient(self) -> bool:
@@ -105,8 +111,7 @@ class Driver:
                 case Verb.RETIRE:
                     self.station.retire(journal)
                 case Verb.CLOSE:
-                    assert step.stage
-                    self.station.note(replace(journal, stage=step.stage))
+                    self.station.note(replace(journal, stage=cast(Stage, step.stage)))
                 case Verb.ANNOUNCE | Verb.CLAIM | Verb.START | Verb.CLOSE_TARGET:
                     self._at_target(step)
         except BaseException:
@@ -148,7 +153,7 @@ class Driver:
 
     def snapshot(self) -> str:
         """Make one of the whole tree, atomically."""
-        taken = [name for name in self.station.side(self.name).trees]
+        taken = list(self.station.side(self.name).trees)
         name = stamp(PREFIX, int(time.time()), taken)
         take_snapshot(self.station.writer, f"{self.dataset}@{name}", recursive=True)
         return name
@@ -248,8 +253,7 @@ def forecast(driver: Driver, target: str) -> Forecast | Journal | str:
     if owner.server != station.server:
         return owner.server
     if there is None:
-        remedy = "see that it is up and that the network is whole"
-        raise Refused(f"machine {name}", f"{target} cannot be reached", remedy)
+        raise Refused(f"machine {name} cannot move to {target}", driver.unreachable)
     return _forecast(driver, here, owner, target)
 
 
@@ -261,7 +265,8 @@ def _forecast(driver: Driver, here: Side, owner: Owner, target: str) -> Forecast
     replica = read_replica(station.host, with_peer, Item(driver.dataset, driver.dataset, True, 0))
     # A tree without a snapshot is no obstacle: the move makes one.
     impossible = [send.why for send in replica.sends if send.how is How.IMPOSSIBLE and send.snapshot]
-    needed = sum(send.size or 0 for send in replica.sends) + station.unsent(name)
+    needed = sum(send.size or 0 for send in replica.sends)
+    needed += sum(_unsent(dataset) for dataset in replica.source.datasets.values())
     there = driver.twin.prospect(name, declaration)
     reasons = blockers(machine, station.prospect(machine), there, needed, impossible)
     if reasons:
@@ -283,8 +288,21 @@ def _forecast(driver: Driver, here: Side, owner: Owner, target: str) -> Forecast
         running=here.running,
         stage=Stage.SEED,
         began=time.time(),
+        answered=here.running and station.answers(machine),
     )
     return Forecast(journal, machine, needed, downtime)
+
+
+def _unsent(dataset: Dataset) -> int:
+    """Bytes that the newest snapshot of a dataset does not show, at most."""
+    newest = dataset.newest
+    written = dataset.written
+    if newest is None:
+        written = dataset.referenced
+    elif written is None:
+        # What it showed and the dataset no longer does is held by snapshots only.
+        written = max(0, dataset.referenced - newest.referenced + dataset.usedbysnapshots)
+    return round(written * max(1.0, dataset.ratio))
 
 
 def _resting(name: str, owner: Owner) -> Journal:
@@ -369,7 +387,7 @@ def prune(driver: Driver) -> None:
 
 def _enter(station: Station, name: str, entry: Mapping[str, Any]) -> None:
     """Bring an entry of the ledger up to date, together with those of other machines."""
-    with locked("replication-ledger", patience=10):
+    with station.locked("replication-ledger", patience=LOCK_PATIENCE):
         try:
             ledger = dict(json.loads(station.host.read(LEDGER) or "{}"))
         except ValueError:

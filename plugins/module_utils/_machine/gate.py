@@ -115,7 +115,7 @@ def _harmless(setting: str) -> bool:
 def _within(name: str, pool: str, *, reading: bool) -> bool:
     tops = [f"{pool}/{each}" for each in ("machines", "images", INCOMING)]
     dataset = name.partition("@")[0]
-    if not _plain(name):
+    if not _plain(name) or {"", ".", ".."} & set(dataset.split("/")):
         return False
     above = dataset == pool and reading
     return above or any(dataset == top or dataset.startswith(f"{top}/") for top in tops)

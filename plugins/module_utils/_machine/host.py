@@ -11,14 +11,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from .._core.errors import CommandMissing, Refused, TwinError
+from .._core.errors import CommandFailed, CommandMissing, Refused, TwinError
 from .._core.host import Host, WritableHost
 from .._zfs.model import Property, parse_properties
 from .._zfs.snapshot_host import run_where_present
@@ -37,7 +36,8 @@ STOP_TIMEOUT = 60
 """Seconds that a machine has to halt by itself."""
 ANSWER_TIMEOUT = 60
 """Seconds that a machine has to answer after its start."""
-_LOCK_PATIENCE = 30.0
+LOCK_PATIENCE = 30.0
+"""Seconds for which a change that the twin has asked for waits for the one before."""
 
 
 def read_info(host: Host, _params: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,15 +62,15 @@ def read_pair(host: Host) -> Pair:
 
 
 @contextlib.contextmanager
-def locked(name: str, *, patience: float = 0.0, folder: str = JOURNALS) -> Iterator[None]:
-    """Hold the lock of a machine on this server; it is free again when the process ends, however it ends.
+def _flock(path: Path, name: str, patience: float) -> Iterator[None]:
+    """Hold a lock on this server; it is free again when the process ends, however it ends.
 
     :param patience: seconds to wait for it.
     :raises Busy: when somebody else has it.
     """
-    os.makedirs(folder, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + patience
-    with Path(folder, f"{name}.lock").open("w") as file:
+    with path.open("w") as file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -78,9 +78,7 @@ def locked(name: str, *, patience: float = 0.0, folder: str = JOURNALS) -> Itera
             except BlockingIOError as error:
                 if time.monotonic() >= end:
                     raise Busy(
-                        f"machine {name}",
-                        "another twin process is at work on it",
-                        "wait until that has ended",
+                        f"machine {name}", "another twin process is at work on it", "wait until that has ended"
                     ) from error
                 time.sleep(0.05)
         yield
@@ -88,10 +86,14 @@ def locked(name: str, *, patience: float = 0.0, folder: str = JOURNALS) -> Itera
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """One server of the pair and the machines on it."""
+    """One server of the pair and the machines on it.
+
+    :param locks: folder of the machines' locks.
+    """
 
     host: Host
     pair: Pair
+    locks: str = JOURNALS
 
     @property
     def server(self) -> str:
@@ -112,18 +114,6 @@ class Station:
         """
         text = self.host.read(_journal_path(name))
         return None if text is None else parse_journal(text, name)
-
-    def unsent(self, name: str) -> int:
-        """Bytes that the newest snapshot of a machine does not show, at most.
-
-        They are among those that are freed when only the dataset itself goes (``usedbydataset``).
-        """
-        found = _get(self.host, ["-r"], ("usedbydataset", "compressratio"), dataset_of(name, self.pair))
-        return sum(
-            round(int(each["usedbydataset"].value) * float(each["compressratio"].value.rstrip("x")))
-            for dataset, each in found.items()
-            if "@" not in dataset
-        )
 
     def journals(self) -> list[str]:
         """The machines that have one."""
@@ -164,6 +154,14 @@ class Station:
                 if kind.running(self.host, name):
                     return True
         return False
+
+    def answers(self, machine: Machine) -> bool:
+        """Whether a machine that runs answers now, as its declaration asks."""
+        try:
+            kind_of(machine).wait(self.host, machine, self.pair, 0)
+        except CommandFailed:
+            return False
+        return True
 
     def info(self) -> dict[str, Any]:
         """All machines that this server has anything of (``twin info``)."""
@@ -291,7 +289,9 @@ class Station:
         kind.define(self.writer, machine, self.pair)
         if journal.running:
             kind.start(self.writer, name)
-            kind.wait(self.host, machine, self.pair, ANSWER_TIMEOUT)
+            # Without a check, its system being up is answer enough.
+            asked = machine if journal.answered else replace(machine, check={})
+            kind.wait(self.host, asked, self.pair, ANSWER_TIMEOUT)
 
     def declaration_differs(self, journal: Journal) -> bool:
         """Whether the machine's dataset stores another declaration than the journal brings, or none."""
@@ -299,7 +299,6 @@ class Station:
 
     def retire(self, journal: Journal) -> None:
         """Make the copy here the replica: owned by the target, read-only, unmounted."""
-        top = dataset_of(journal.machine, self.pair)
         if (owner := self.owner(journal.machine)) is None or owner.server != journal.target:
             self.hand_over(journal)
         tree = _datasets(self._tree(journal.machine))
@@ -310,7 +309,6 @@ class Station:
             due = [dataset for dataset in tree if _own(tree[dataset], setting) != value]
             if due:
                 self.writer.change(["zfs", "set", f"{setting}={value}", *due])
-        assert top in tree
 
     def _make_writable(self, name: str) -> None:
         tree = _datasets(self._tree(name))
@@ -371,9 +369,13 @@ class Station:
             )
 
     @contextlib.contextmanager
-    def locked(self, name: str) -> Iterator[None]:
-        """The lock for one change that the twin has asked for: it waits for the one before."""
-        with locked(name, patience=_LOCK_PATIENCE):
+    def locked(self, name: str, *, patience: float = 0.0) -> Iterator[None]:
+        """Hold the lock of a machine.
+
+        :param patience: seconds to wait for it.
+        :raises Busy: when somebody else has it.
+        """
+        with _flock(Path(self.locks, f"{name}.lock"), name, patience):
             yield
 
 

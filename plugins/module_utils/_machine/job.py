@@ -54,7 +54,7 @@ class Current:
 
 def log_path(name: str) -> str:
     """Where the job of a machine writes what it does, one JSON object per line."""
-    return f"/var/run/twin/move-{name}.log"
+    return f"/var/lib/twin/journal/{name}.log"
 
 
 def job_argv(wanted: Wanted, *, systemd: bool) -> list[str]:
@@ -65,8 +65,8 @@ def job_argv(wanted: Wanted, *, systemd: bool) -> list[str]:
         return ["daemon", "-f", "-o", log, *move]
     unit = f"twin-move-{wanted.name}"
     return [
-        "systemd-run", "--quiet", "--collect", f"--unit={unit}", "--property=RuntimeDirectory=twin",
-        "--property=RuntimeDirectoryPreserve=yes", f"--property=StandardOutput=truncate:{log}",
+        "systemd-run", "--quiet", "--collect", f"--unit={unit}",
+        f"--property=StandardOutput=truncate:{log}",
         f"--property=StandardError=append:{log}", *move,
     ]  # fmt: skip
 

@@ -60,6 +60,8 @@ class Journal:
     :param stopped: when the machine was told to stop, in seconds since 1970 (UTC).
     :param downtime: seconds from the stop until the machine answered again.
     :param reason: why the move was given up.
+    :param answered: whether it answered when the move began, as its ``check`` asks; what did not answer before
+        is not required to answer after.
     """
 
     token: str
@@ -76,6 +78,7 @@ class Journal:
     stopped: float | None = None
     downtime: float | None = None
     reason: str | None = None
+    answered: bool = True
 
     @property
     def open(self) -> bool:
@@ -185,4 +188,5 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "stopped": (*_NUMBER, type(None)),
     "downtime": (*_NUMBER, type(None)),
     "reason": (str, type(None)),
+    "answered": (bool,),
 }

@@ -18,7 +18,7 @@ from typing import Any
 from .._core.errors import Refused, TwinError, Unreachable
 from .._core.host import Peer, SshHost, ssh_options
 from .declaration import Pair, from_property
-from .host import Station
+from .host import LOCK_PATIENCE, Station
 from .journal import Stage, journal_of
 from .move import Side, side_data, side_of
 from .preflight import Prospect, prospect_data, prospect_of
@@ -39,7 +39,7 @@ def answer(station: Station, verb: str, name: str, payload: Any) -> Any:
     changes, action = VERBS[verb]
     if not changes:
         return action(station, name, payload)
-    with station.locked(name):
+    with station.locked(name, patience=LOCK_PATIENCE):
         action(station, name, payload)
         return side_data(station.side(name))
 
@@ -130,15 +130,13 @@ class Twin:
             raise kind(f"{self.server} says: {reply['error'].rstrip('.')}")
         return reply["answer"]
 
-    def look(self, name: str) -> Side | None:
-        """What there is of a machine over there; None when it cannot be reached.
+    def look(self, name: str) -> Side:
+        """What there is of a machine over there.
 
+        :raises Unreachable: when it cannot be reached.
         :raises TwinError: when it can be, and does not tell.
         """
-        try:
-            return side_of(self.ask("look", name))
-        except Unreachable:
-            return None
+        return side_of(self.ask("look", name))
 
     def prospect(self, name: str, declaration: str) -> Prospect:
         """What it has for a machine."""

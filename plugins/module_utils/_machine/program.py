@@ -3,20 +3,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The program ``twin`` of a server: what people, timers, hooks and the other server run.
 
+Each verb imports what it needs: the twin calls ``peer`` for every stream, and LXC ``guard`` at every start.
+
 Exit codes: 0 done; 1 failed, and for a move: the machine is where it was; 2 refused, nothing was
 touched; 3 not finished, ``twin resume`` finishes it.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
 import shlex
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,11 +24,15 @@ from .._core.errors import Refused, TwinError
 from .gate import PAIR, Busy, permit
 
 if TYPE_CHECKING:
+    import argparse
+
     from .driver import Driver, Forecast
     from .host import Station
     from .move import Done, Stuck
 
 DONE, FAILED, REFUSED, UNFINISHED = range(4)
+_REPLICATION = 900.0
+"""Seconds that a move waits for a replication of the same machine to end."""
 _SILENCE = 4.0
 """Seconds after which a long step is said to go on."""
 _RELAYED = ("move", "resume", "undo", "info")
@@ -43,6 +46,8 @@ class Teller:
     """
 
     def __init__(self, as_json: bool) -> None:
+        import threading
+
         self._as_json = as_json
         self._lock = threading.Lock()
         self._last = time.monotonic()
@@ -62,11 +67,14 @@ class Teller:
         line = json.dumps({"time": round(time.time(), 2), **data}) if self._as_json else sentence
         with self._lock, contextlib.suppress(OSError):
             self._last = time.monotonic()
-            print(line, flush=True)
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
 
     @contextlib.contextmanager
     def awake(self) -> Iterator[None]:
         """Says from time to time that the step of the moment goes on."""
+        import threading
+
         ended = threading.Event()
 
         def beat() -> None:
@@ -107,11 +115,13 @@ def run(words: Sequence[str], *, for_twin: bool = False) -> int:
         code = REFUSED if isinstance(error, Refused) else FAILED
         if getattr(options, "json", False):
             return teller.end(str(error), code, error=str(error), busy=isinstance(error, Busy))
-        print(f"twin: {error}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"twin: {error}\n")
         return code
 
 
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+
     parser = argparse.ArgumentParser(prog="twin", description="The machines of a pair of servers.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     of_one = argparse.ArgumentParser(add_help=False)
@@ -157,13 +167,15 @@ def _driver(name: str, tell: Teller) -> Driver:
 
 def _move(options: argparse.Namespace, teller: Teller, for_twin: bool) -> int:
     from .driver import Forecast, forecast, interruptible, move, resume
-    from .host import locked
     from .journal import Journal, journal_data
     from .move import Relay
 
     name, to = options.name, options.to
     driver = _driver(name, teller)
-    with teller.awake(), locked(name):
+    journal = driver.station.journal(name)
+    # A replication that is at work ends soon; a move is for whoever asked to follow.
+    patience = 0.0 if journal and journal.open else _REPLICATION
+    with teller.awake(), driver.station.locked(name, patience=patience):
         plan = forecast(driver, to)
         if isinstance(plan, Journal) and not plan.open:
             sentence = f"machine {name} is on {to} already"
@@ -205,11 +217,10 @@ def _resume(options: argparse.Namespace, teller: Teller, for_twin: bool) -> int:
 
 def _resume_one(name: str, as_json: bool, teller: Teller, for_twin: bool) -> int:
     from .driver import interruptible, resume
-    from .host import locked
     from .move import Relay
 
     driver = _driver(name, teller)
-    with teller.awake(), locked(name), interruptible(driver):
+    with teller.awake(), driver.station.locked(name), interruptible(driver):
         decision = resume(driver)
         if not isinstance(decision, Relay):
             return _conclude(decision, driver, teller)
@@ -218,11 +229,10 @@ def _resume_one(name: str, as_json: bool, teller: Teller, for_twin: bool) -> int
 
 def _undo(options: argparse.Namespace, teller: Teller, for_twin: bool) -> int:
     from .driver import interruptible, undo
-    from .host import locked
     from .move import Relay
 
     driver = _driver(options.name, teller)
-    with teller.awake(), locked(options.name), interruptible(driver):
+    with teller.awake(), driver.station.locked(options.name), interruptible(driver):
         decision = undo(driver)
         if not isinstance(decision, Relay):
             code = _conclude(decision, driver, teller)
@@ -259,6 +269,8 @@ def _relay(driver: Driver, words: Sequence[str], as_json: bool, for_twin: bool) 
             "each server says that the other one has to do this",
             "compare twin info of both",
         )
+    import subprocess
+
     argv = driver.twin.relay([*words, *["--json"] * as_json])
     code = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False).returncode
     if code == driver.twin.host().NO_CONNECTION:
@@ -272,7 +284,6 @@ def _relay(driver: Driver, words: Sequence[str], as_json: bool, for_twin: bool) 
 
 def _replicate(options: argparse.Namespace, teller: Teller, _for_twin: bool) -> int:
     from .driver import replicate_machine
-    from .host import locked
 
     station = _station()
     names = options.names or [each["name"] for each in station.info()["machines"] if each["role"] == "owner"]
@@ -280,7 +291,7 @@ def _replicate(options: argparse.Namespace, teller: Teller, _for_twin: bool) -> 
     with teller.awake():
         for name in names:
             try:
-                with locked(name):
+                with station.locked(name):
                     teller(replicate_machine(_driver(name, teller)), machine=name)
             except Refused as error:
                 # Not a fault of replication: the machine is being moved, or another timer was quicker.
@@ -298,7 +309,7 @@ def _guard(options: argparse.Namespace, _teller: Teller, _for_twin: bool) -> int
 
 
 def _info(_options: argparse.Namespace, _teller: Teller, _for_twin: bool) -> int:
-    print(json.dumps(_station().info()))
+    sys.stdout.write(f"{json.dumps(_station().info())}\n")
     return DONE
 
 
@@ -324,12 +335,13 @@ def _peer(command: str) -> int:
         if len(words) != 3:
             raise Refused(f"command {command!r}", "it is not let through", "this key is for the twin alone")
     except (Refused, ValueError) as error:
-        print(f"twin: {error}", file=sys.stderr)
+        sys.stderr.write(f"twin: {error}\n")
         return REFUSED
     from .peer import answer, reply_to
 
     payload = json.load(sys.stdin)
-    print(reply_to(lambda: answer(_station(), words[1], words[2], payload)))
+    reply = reply_to(lambda: answer(_station(), words[1], words[2], payload))
+    sys.stdout.write(f"{reply}\n")
     return DONE
 
 

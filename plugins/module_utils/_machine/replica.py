@@ -63,7 +63,10 @@ def plan_replicas(current: Mapping[str, str | None], _wanted: tuple[Wanted, ...]
     """One step for each machine without a replica."""
     missing = [name for name, snapshot in current.items() if snapshot is None]
     return make_plan(
-        [Step(name, "replicate", f"make the first replica of machine {name} on the other server") for name in missing],
+        [
+            Step(name, "replicate", f"make the first replica of machine {name} on the other server")
+            for name in missing
+        ],
         dict.fromkeys(missing, {"replica": False}),
         dict.fromkeys(missing, {"replica": True}),
     )

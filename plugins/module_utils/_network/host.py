@@ -112,6 +112,7 @@ def back_units(step: Step) -> dict[str, str]:
     commands += [
         [NETWORKCTL, "reload"],
         [f"-{NETWORKCTL}", "reconfigure", step.args["port"]],
+        ["/usr/bin/mkdir", "-p", WENT_BACK.rpartition("/")[0]],
         ["/usr/bin/touch", WENT_BACK],
     ]
     service = section("Unit", Description="Go back to the network before the trial")

@@ -25,7 +25,7 @@ UNIT_FOLDER = "/etc/systemd/system/"
 NEW_FILE_MODE = 0o644
 NEW_FOLDER_MODE = 0o755
 
-CONTENT_OPTIONS = ("content", "secret", "block")
+CONTENT_OPTIONS = ("content", "secret", "block", "lines")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class File:
     :param state: ``file``, ``directory`` or ``absent``.
     :param content: the whole text; None leaves it alone (a folder, or only mode and owner count).
     :param block: the text between our two marker lines, the rest of the file is kept.
+    :param lines: lines that stand there, wherever; the rest of the file is kept.
     :param mode: permission bits; None keeps those of an existing file, as do owner and group.
     :param validate: a command that judges the text on its standard input (``%s`` is its name).
     """
@@ -56,6 +57,7 @@ class File:
     state: str = "file"
     content: str | Hidden | None = None
     block: str | None = None
+    lines: tuple[str, ...] | None = None
     mode: int | None = None
     owner: str | None = None
     group: str | None = None
@@ -118,6 +120,7 @@ def _parse_file(item: Mapping[str, Any]) -> File:
         state,
         Hidden(secret) if secret is not None else item.get("content"),
         item.get("block"),
+        None if item.get("lines") is None else tuple(item["lines"]),
         _parse_mode(path, item.get("mode")),
         item.get("owner"),
         item.get("group"),
@@ -140,8 +143,11 @@ def _parse_mode(path: str, mode: str | None) -> int | None:
 
 def wanted_text(file: File, found: Found | None) -> str | None:
     """The whole text that the file should have; None when only its being there counts."""
+    here = (found.content if found else None) or ""
     if file.block is not None:
-        return splice((found.content if found else None) or "", file.block)
+        return splice(here, file.block)
+    if file.lines is not None:
+        return with_lines(here, file.lines)
     return file.content.text if isinstance(file.content, Hidden) else file.content
 
 
@@ -160,6 +166,18 @@ def splice(text: str, block: str) -> str:
     if head and not head[-1].endswith("\n"):
         head[-1] += "\n"
     return "".join([*head, f"{BEGIN}\n", f"{block.strip(chr(10))}\n", f"{END}\n", *tail])
+
+
+def with_lines(text: str, lines: Iterable[str]) -> str:
+    """The text with each of the lines in it; those that are missing come at the end.
+
+    Laws: a second time changes nothing; what was there is kept as it was.
+    """
+    there = text.splitlines()
+    missing = [line for line in dict.fromkeys(lines) if line not in there]
+    if missing and text and not text.endswith("\n"):
+        text += "\n"
+    return text + "".join(f"{line}\n" for line in missing)
 
 
 def plan_files(current: Files, wanted: tuple[File, ...]) -> Plan:
@@ -210,7 +228,9 @@ def _step(file: File, found: Found | None, fault: str | None) -> Step | None:
         return impossible(f"a file is wanted, but it is a {found.kind}; move that away first")
     text = wanted_text(file, found)
     if text is None and found is None:
-        return impossible("it is not there and no content is given; give content, secret, template or block")
+        return impossible(
+            "it is not there and no content is given; give content, secret, template, block or lines"
+        )
     if text is None or (found and found.kind != "symbolic link" and found.content == text):
         return _permissions(file, found)
     if fault is not None:

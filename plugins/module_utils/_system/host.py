@@ -21,7 +21,9 @@ HOST_KEYS = "/etc/ssh"
 PEER_KEY = "/etc/twin/peer_ed25519.pub"
 PAIR = "/etc/twin/pair.json"
 _HOST_KEY = re.compile(r"ssh_host_[a-z0-9]+_key\.pub")
-_STAT = r"%a\t%U\t%G\t%F\t%n\n"
+_STAT = r"%a\t%U\t%u\t%G\t%g\t%F\t%n\n"
+_NAMELESS = "UNKNOWN"
+"""What stat(1) says for the name of an id that no account has."""
 _DPKG = r"${db:Status-Abbrev}\t${Package}\t${Version}\n"
 # What a package's own questions would be answered with: nothing is asked, and configuration
 # files that are already there stay as they are (dpkg(1), --force-confold).
@@ -53,14 +55,15 @@ def read_files(host: Host, wanted: tuple[File, ...]) -> Files:
 def _found(host: Host, wanted: tuple[File, ...]) -> dict[str, Found]:
     if not wanted:
         return {}
-    texts = {file.path for file in wanted if file.content is not None or file.block is not None}
+    texts = {file.path for file in wanted if wanted_text(file, None) is not None}
     found = {}
     for line in host.run(
         ["stat", f"--printf={_STAT}", *(f.path for f in wanted)], ok=(0, 1)
     ).out.splitlines():
-        mode, owner, group, kind, path = line.split("\t", 4)
+        mode, owner, uid, group, gid, kind, path = line.split("\t", 6)
         # A link is replaced by a file, so what it points to does not count.
         content = host.read(path) if path in texts and kind.startswith("regular") else None
+        owner, group = (uid if owner == _NAMELESS else owner), (gid if group == _NAMELESS else group)
         found[path] = Found(kind, int(mode, 8), owner, group, content)
     return found
 
@@ -178,7 +181,7 @@ def apply_unit(host: WritableHost, step: Step) -> None:
         host.change(["systemctl", step.verb, step.key])
     except CommandFailed as error:
         log = host.run(["journalctl", "--unit", step.key, "--lines", "5", "--output", "cat"], ok=(0, 1)).out
-        error.remedy = f"its log ends with {' / '.join(log.split(chr(10))[-4:]).strip(' /')!r}"
+        error.remedy = f"its log ends with {' / '.join(log.splitlines())!r}"
         raise
 
 

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._core.errors import CommandFailed, CommandMissing
-from .._core.host import Host, WritableHost
+from .._core.host import Host, WritableHost, expect
 from .._core.plan import Step
 from .dataset import FILESYSTEM, Dataset, State, Wanted, exported
 from .model import (
@@ -27,6 +28,8 @@ from .model import (
 _BATCH = 2000
 # zfs-fuse goes on unmounting after it has answered; it is over within this many seconds.
 _PATIENCE = 5.0
+# Of ZFS itself; "target is busy" would be an open file.
+_BUSY = re.compile(r"(dataset|pool) is busy")
 # zfs(8): exit code of a command line that it cannot read; it then prints its usage.
 _USAGE = 2
 
@@ -34,12 +37,29 @@ _USAGE = 2
 def capabilities(host: Host) -> Capabilities:
     """What the ZFS of a host can do, from two or three commands that fail at once.
 
-    :raises CommandMissing: when there is no zfs(8).
+    :raises CommandMissing: when there is no zfs(8), or nothing that it could talk to.
     """
-    usage = host.run(["zfs"], ok=(_USAGE,)).err
-    table = host.run(["zfs", "get"], ok=(_USAGE,)).err
+    usage = usage_of(host, "zfs")
+    table = usage_of(host, "zfs", "get")
     version = host.run(["zfs", "version"]).out if "\n\tversion" in usage else ""
     return parse_capabilities(usage, table, version)
+
+
+def usage_of(host: Host, *argv: str) -> str:
+    """The usage text which zfs(8) and zpool(8) print when they are not told enough.
+
+    :raises CommandMissing: when the program is missing, or the daemon or kernel module behind it.
+    """
+    output = host.run(argv, ok=(_USAGE, 1))
+    if output.rc == _USAGE:
+        return output.err
+    raise CommandMissing(
+        "ZFS does not run on this host",
+        " ".join(output.err.split()),
+        "start zfs-fuse.service, or load the kernel module zfs",
+        command=list(argv),
+        stderr=output.err,
+    )
 
 
 def read_datasets(host: Host, wanted: Wanted) -> State:
@@ -65,10 +85,7 @@ def read_datasets(host: Host, wanted: Wanted) -> State:
         able,
         {name: _with(dataset, values.get(name, {})) for name, dataset in datasets.items()},
         read_holds_of(host, _going(wanted, datasets)),
-        _existing(
-            host,
-            sorted({item.origin for item in wanted.present if item.origin and item.name not in datasets}),
-        ),
+        _existing(host, _origins(wanted, datasets)),
         not host.writable,
     )
 
@@ -85,13 +102,24 @@ def _going(wanted: Wanted, datasets: Collection[str]) -> list[str]:
     return [name for name in roots if not any(below(name, other) for other in roots)]
 
 
+def _origins(wanted: Wanted, datasets: Mapping[str, Dataset]) -> list[str]:
+    """The snapshots of which a clone may have to be made."""
+    return sorted(
+        {
+            item.origin
+            for item in wanted.present
+            if item.origin and (item.name not in datasets or datasets[item.name].origin != item.origin)
+        }
+    )
+
+
 def list_datasets(host: Host) -> dict[str, Dataset]:
     """All file systems and volumes, without properties."""
     columns = "name,type,origin,mounted,mountpoint"
     out = host.run(["zfs", "list", "-H", "-t", "filesystem,volume", "-o", columns]).out
     found = {}
     for line in out.splitlines():
-        name, kind, origin, mounted, mountpoint = line.split("\t")
+        name, kind, origin, mounted, mountpoint = line.split("\t", 4)
         found[name] = Dataset(
             kind,
             "" if origin == "-" else origin,
@@ -114,8 +142,7 @@ def read_properties(
     chosen = ["-s", sources] if sources else []
     for batch in _batches(names):
         argv = ["zfs", "get", "-Hp", "-o", "name,property,value,source", *chosen, ",".join(keys), *batch]
-        # Exit code 1: one of the names does not exist; the others are answered all the same.
-        found.update(parse_properties(host.run(argv, ok=(0, 1)).out))
+        found.update(parse_properties(_of_existing(host, argv)))
     return found
 
 
@@ -135,8 +162,19 @@ def _existing(host: Host, snapshots: Sequence[str]) -> frozenset[str]:
     """Those of these snapshots that exist."""
     if not snapshots:
         return frozenset()
-    out = host.run(["zfs", "list", "-H", "-t", "snapshot", "-o", "name", *snapshots], ok=(0, 1)).out
-    return frozenset(out.splitlines())
+    argv = ["zfs", "list", "-H", "-t", "snapshot", "-o", "name", *snapshots]
+    return frozenset(_of_existing(host, argv).splitlines())
+
+
+def _of_existing(host: Host, argv: Sequence[str]) -> str:
+    """What a command prints about those of its names that exist.
+
+    :raises CommandFailed: when it failed for any other reason than that some do not.
+    """
+    output = host.run(argv, ok=(0, 1))
+    if all(line.endswith("dataset does not exist") for line in output.err.splitlines()):
+        return output.out
+    return expect(output, (0,)).out
 
 
 def _batches(names: Iterable[str]) -> Iterator[list[str]]:
@@ -241,7 +279,7 @@ def patiently(host: WritableHost, argv: Sequence[str]) -> None:
             return
         except CommandFailed as error:
             said = error.facts.get("stderr", "")
-            if "dataset is busy" not in said or time.monotonic() > deadline:
+            if not _BUSY.search(said) or time.monotonic() > deadline:
                 raise
         time.sleep(pause)
         pause = min(2 * pause, 0.5)

@@ -14,10 +14,9 @@ from typing import Any
 from .._core.errors import CommandMissing
 from .._core.host import Host, WritableHost
 from .._core.plan import Step
+from .host import patiently, usage_of
 from .model import PropertyKind, parse_options, parse_property_table
 from .pool import Pool, State, WantedPool, exported, parse_status, parse_values
-
-_USAGE = 2
 
 
 def read_pools(host: Host, wanted: Sequence[WantedPool]) -> State:
@@ -55,14 +54,14 @@ def read_pools(host: Host, wanted: Sequence[WantedPool]) -> State:
 def property_table(host: Host) -> dict[str, PropertyKind]:
     """What pool properties this host's ZFS has.
 
-    :raises CommandMissing: when there is no zpool(8).
+    :raises CommandMissing: when there is no zpool(8), or nothing that it could talk to.
     """
-    return parse_property_table(host.run(["zpool", "get"], ok=(_USAGE,)).err)
+    return parse_property_table(usage_of(host, "zpool", "get"))
 
 
 def zpool_options(host: Host) -> dict[str, frozenset[str]]:
     """Per command of this host's zpool(8) the letters of its options."""
-    return parse_options(host.run(["zpool"], ok=(_USAGE,)).err)
+    return parse_options(usage_of(host, "zpool"))
 
 
 def list_pools(host: Host, keys: Sequence[str] = ("all",)) -> dict[str, Pool]:
@@ -197,4 +196,4 @@ def apply_pool(host: WritableHost, step: Step) -> None:
             for pair in pairs:
                 host.change(["zpool", "set", pair, step.key])
         case "destroy":
-            host.change(["zpool", "destroy", step.key])
+            patiently(host, ["zpool", "destroy", step.key])

@@ -64,7 +64,7 @@ def test_where_the_kernel_refuses_splice_the_data_is_copied(
 def test_a_limit_holds_for_all_pipes_together(tmp_path: Path) -> None:
     meter = Meter(limit=2_000_000)
     began = time.monotonic()
-    for _ in range(2):
+    for _unused in range(2):
         join(writer(500_000), into(tmp_path / "sink"), meter)
     assert 0.4 < time.monotonic() - began < 1.5
 
@@ -95,7 +95,7 @@ def test_no_program_is_left_behind_when_the_other_one_is_missing() -> None:
     with pytest.raises(FileNotFoundError):
         join(["sleep", "600"], ["/nowhere/receiver"], Meter())
     children = subprocess.run(
-        ["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True
+        ["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True, check=False
     )
     assert "sleep 600" not in children.stdout
 

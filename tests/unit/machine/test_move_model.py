@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The proof of the move: thousands of random histories of two servers, with every kind of failure at every point.
+"""The proof of the move: thousands of random histories of two servers, every kind of failure at every point.
 
 The planner and its loop are the real ones; the two servers are a model. Its facts: a write of a property, a
-journal or a definition is atomic and durable (fsync, transaction groups of ZFS); a power cut stops the machine and
-the driver and keeps what was written; a request over a cut link fails, and one that is cut while it is carried out
-may or may not have had its effect.
+journal or a definition is atomic and durable (fsync, transaction groups of ZFS); a power cut stops the
+machine and the driver and keeps what was written; a request over a cut link fails, and one that is cut
+while it is carried out may or may not have had its effect.
 """
 
 from __future__ import annotations

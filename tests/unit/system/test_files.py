@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import CommandFailed, Refused
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import reconcile
-from ansible_collections.twin.datacenter.plugins.module_utils._system.files import BEGIN, END, splice
+from ansible_collections.twin.datacenter.plugins.module_utils._system.files import (
+    BEGIN,
+    END,
+    splice,
+    with_lines,
+)
 from ansible_collections.twin.datacenter.plugins.modules.files import SUBJECT
 from tests.doubles.memory import MemoryHost, power_cut_before
 from tests.doubles.system import server
@@ -42,6 +47,19 @@ def test_a_block_is_replaced_where_it_stands(head: str, tail: str, old: str, new
     text = f"{head}{BEGIN}\n{old}\n{END}\n{tail}"
     assert splice(text, new) == f"{head}{BEGIN}\n{new}\n{END}\n{tail}"
     assert splice(text, "") == head + tail
+
+
+@given(TEXTS, st.lists(st.text(alphabet="ab:0", min_size=1, max_size=4), max_size=4))
+def test_lines_are_added_once_and_nothing_is_lost(text: str, lines: list[str]) -> None:
+    result = with_lines(text, lines)
+    assert result.startswith(text)
+    assert set(lines) <= set(result.splitlines())
+    assert with_lines(result, lines) == result
+
+
+def test_lines_that_another_tool_sorted_are_still_there() -> None:
+    host = server(files={"/etc/subuid": "alice:165536:65536\nroot:100000:65536\n"})
+    assert apply(host, {"path": "/etc/subuid", "lines": ["root:100000:65536"]}) == []
 
 
 def test_a_block_after_a_line_without_an_end() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,10 +17,11 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.errors impor
     Refused,
     TwinError,
 )
+from ansible_collections.twin.datacenter.plugins.module_utils._core.host import Output
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Outcome, reconcile
 from ansible_collections.twin.datacenter.plugins.module_utils._zfs.host import export_datasets
 from ansible_collections.twin.datacenter.plugins.modules.zfs_dataset import SUBJECT
-from tests.doubles.memory import MemoryHost
+from tests.doubles.memory import MemoryHost, Program, answered
 from tests.doubles.zfs import FLAVOURS, zfs_host
 
 BOTH = pytest.mark.parametrize("flavour", ["fuse", "openzfs-2.3"])
@@ -323,6 +325,27 @@ def test_a_run_without_zfs_says_what_is_missing() -> None:
         apply(MemoryHost(), {"name": "tank/a"})
 
 
+class Asleep:
+    """zfs-fuse as it answers while its daemon is stopped."""
+
+    state = None
+    commands = ("zfs", "zpool")
+
+    def call(self, argv: Sequence[str], stdin: str) -> Output:
+        said = (
+            "connect: No such file or directory\nPlease make sure that the zfs-fuse daemon is running.\n"
+            "internal error: failed to initialize ZFS library\n"
+        )
+        return answered(argv, "", said, 1)
+
+
+def test_a_stopped_zfs_is_named_and_reads_as_none_in_check_mode() -> None:
+    host = MemoryHost(Asleep())
+    with pytest.raises(TwinError, match="ZFS does not run on this host: .*daemon is running.*start zfs-fuse"):
+        apply(host, {"name": "tank/a"})
+    assert check(host, {"name": "tank/a"}) == ["create file system tank/a"]
+
+
 # -- faults
 
 
@@ -334,9 +357,33 @@ def test_a_truly_busy_file_system_is_reported_at_once() -> None:
     assert failed.value.facts["left"] == ["unmount tank/a"]
 
 
+def test_an_answer_that_is_no_answer_is_not_taken_for_absence() -> None:
+    host = zfs_host("fuse", "create tank/a")
+    program = host.programs[0]
+    host.programs = (Broken(program),)
+    with pytest.raises(CommandFailed, match="permission denied"):
+        apply(host, {"name": "tank/a", "properties": {"quota": "8M"}})
+    assert not host.changes
+
+
+class Broken:
+    """A ZFS which tells nobody its properties."""
+
+    commands = ("zfs",)
+
+    def __init__(self, zfs: Program) -> None:
+        self.zfs = zfs
+        self.state = zfs.state
+
+    def call(self, argv: Sequence[str], stdin: str) -> Output:
+        if argv[1:2] == ["get"] and len(argv) > 2:
+            return answered(argv, "", "cannot open 'tank/a': permission denied\n", 1)
+        return self.zfs.call(argv, stdin)
+
+
 def test_a_failed_creation_is_an_error() -> None:
     host = zfs_host("fuse")
-    host.fault = lambda argv: (_ for _ in ()).throw(
+    host.fault = lambda argv: (item for item in ()).throw(
         CommandFailed("zfs create", "out of space", stderr="out of space")
     )
     with pytest.raises(TwinError, match="create file system tank/a: zfs create: out of space"):

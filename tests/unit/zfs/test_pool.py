@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused, TwinError
+from ansible_collections.twin.datacenter.plugins.module_utils._core.host import Output
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Outcome, reconcile
 from ansible_collections.twin.datacenter.plugins.module_utils._zfs.model import Property
 from ansible_collections.twin.datacenter.plugins.module_utils._zfs.pool import (
@@ -21,9 +23,13 @@ from ansible_collections.twin.datacenter.plugins.module_utils._zfs.pool import (
     parse_wanted,
     plan_pools,
 )
-from ansible_collections.twin.datacenter.plugins.module_utils._zfs.pool_host import export_pools, pool_health
+from ansible_collections.twin.datacenter.plugins.module_utils._zfs.pool_host import (
+    export_pools,
+    pool_health,
+    signatures,
+)
 from ansible_collections.twin.datacenter.plugins.modules.zfs_pool import SUBJECT
-from tests.doubles.memory import MemoryHost
+from tests.doubles.memory import MemoryHost, answered
 from tests.doubles.zfs import FLAVOURS, zfs_host
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -261,7 +267,7 @@ def test_what_would_cost_data_is_said_before_anything_is_touched(
 ) -> None:
     host = pool_host("fuse", *commands)
     with pytest.raises(Refused) as refused:
-        _ = check(host, pool) if check_mode else apply(host, pool).plan.sentences
+        _unused = check(host, pool) if check_mode else apply(host, pool).plan.sentences
     assert sentence in str(refused.value)
     assert not host.changes
 
@@ -287,6 +293,45 @@ def test_a_disk_that_the_system_uses_is_never_taken(path: str, text: str, why: s
     host.files[path] = text
     with pytest.raises(Refused, match=f"device /disks/d2 is in use, {why}"):
         apply(host, {"name": "safe", "vdevs": [MIRROR]})
+
+
+class Fstyp:
+    """fstyp(8) of FreeBSD, which has no blkid(8): exit code 1 when it recognises nothing."""
+
+    state: ClassVar = {"/disks/d2": "ufs"}
+    commands = ("fstyp",)
+
+    def call(self, argv: Sequence[str], stdin: str) -> Output:
+        kind = self.state.get(argv[-1], "")
+        return answered(argv, f"{kind}\n" if kind else "", "", 0 if kind else 1)
+
+
+def test_freebsd_tells_signatures_by_fstyp() -> None:
+    host = pool_host("openzfs-2.3")
+    host.programs[0].commands = ("zfs", "zpool", "readlink")
+    host.programs = (*host.programs, Fstyp())
+    with pytest.raises(Refused, match="device /disks/d2 is in use, it holds ufs"):
+        apply(host, {"name": "safe", "vdevs": [MIRROR]})
+    apply(host, {"name": "safe", "vdevs": [{"devices": ["/disks/d1"]}]})
+
+
+@pytest.mark.parametrize(
+    ("printed", "why"),
+    [
+        ('/disks/d2: PTUUID="1" PTTYPE="gpt"\n', "it holds gpt"),
+        ('/disks/d2: LABEL="tank" TYPE="zfs_member"\n', "it holds zfs_member of tank"),
+        ("", "it holds several signatures"),
+    ],
+)
+def test_signatures_that_blkid_tells(printed: str, why: str) -> None:
+    class Blkid:
+        state: ClassVar = {}
+        commands = ("blkid",)
+
+        def call(self, argv: Sequence[str], stdin: str) -> Output:
+            return answered(argv, printed, "", 0 if printed else 8)
+
+    assert signatures(MemoryHost(Blkid()), ["/disks/d2"]) == {"/disks/d2": why}
 
 
 def test_the_disk_of_an_exported_pool_is_never_taken() -> None:

@@ -137,7 +137,7 @@ def test_a_tree_is_taken_at_one_moment() -> None:
     server = pair("fuse", "", "create tank/m", "create tank/m/data")[0]
     said = run(server, item(dataset="tank/m", name="s", recursive=True))
     assert said == ["make snapshot tank/m@s and of all below it, at one moment"]
-    assert [call for call in server.changes] == [("zfs", "snapshot", "-r", "tank/m@s")]
+    assert list(server.changes) == [("zfs", "snapshot", "-r", "tank/m@s")]
 
 
 @pytest.mark.parametrize("flavour", ["fuse", "openzfs-2.3"])

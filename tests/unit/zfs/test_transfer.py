@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import (
     CommandFailed,
+    CommandMissing,
     Refused,
     TwinError,
     Unreachable,
@@ -194,7 +195,7 @@ def test_check_mode_announces_the_size(flavour: str) -> None:
 
 
 def test_a_peer_that_does_not_answer_is_named() -> None:
-    here, _ = pair("fuse", "", *COPIED)
+    here, _unused = pair("fuse", "", *COPIED)
     here.link.up = False
     with pytest.raises(Unreachable, match=r"192\.0\.2\.12"):
         run(here, item(TREE))
@@ -396,6 +397,33 @@ def test_progress_and_size_are_counted_together() -> None:
     sent = replicate(here, there, TREE, on_progress=lambda progress: None)
     assert isinstance(sent, Sent)
     assert sent.count == len("one") + len("image")
+
+
+@pytest.mark.parametrize(
+    ("joined", "error", "says"),
+    [
+        (Joined(-13, "", 255, "client_loop: send disconnect: Broken pipe\n"), Unreachable, "client_loop"),
+        (Joined(-13, "", 255, ""), Unreachable, "the connection broke; run it again when the peer is back"),
+        (Joined(-13, "", 127, "sh: zfs: not found\n"), CommandMissing, "zfs is not installed there"),
+        (Joined(1, "cannot open 'x': dataset does not exist\n", 0, ""), CommandFailed, "cannot open 'x'"),
+        (
+            Joined(1, "Broken pipe\n", 1, "cannot receive: out of space\n"),
+            CommandFailed,
+            "make room in the peer's pool",
+        ),
+        (Joined(-9, "", 1, ""), CommandFailed, "zfs send ended with -9; run it again"),
+    ],
+)
+def test_every_way_to_break_is_told_in_one_sentence(
+    joined: Joined, error: type[TwinError], says: str
+) -> None:
+    here, there = pair("fuse", "", *COPIED)
+    here.pipe = lambda *_arguments: joined  # type: ignore[method-assign]
+    with pytest.raises(error) as failed:
+        replicate(here, there, TREE)
+    assert f"{TREE}@s3 could not be sent to {TREE} on the peer" in str(failed.value)
+    assert says in str(failed.value)
+    assert "\n" not in str(failed.value)
 
 
 def test_streams_of_a_tree_flow_at_the_same_time() -> None:

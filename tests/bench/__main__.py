@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our speed against that of others. Run by `make bench`; writes build/bench.json, and docs/performance.md after five rounds.
+
+With ONLY, only these measures are taken anew; the figures of the others stay in build/bench.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from tests.lab import Lab
+
+from .figures import Figure, replaced, table
+from .ground import ROOT, Failed, Ground
+from .measures import MEASURES
+
+RESULTS = ROOT / "build/bench.json"
+PAGE = ROOT / "docs/performance.md"
+ENOUGH = 5
+"""Rounds whose medians are worth to be shown to others."""
+
+
+def kept(path: Path) -> dict[str, Figure]:
+    """The figures of the last run, by name."""
+    fields = ("name", "ours", "other", "unit", "goal")
+    told = json.loads(path.read_text()) if path.exists() else []
+    return {each["name"]: Figure(**{key: each[key] for key in fields}) for each in told}
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python3 -m tests.bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: 5)")
+    parser.add_argument("--only", nargs="*", choices=MEASURES, default=list(MEASURES), help="these measures")
+    options = parser.parse_args(argv)
+    figures = kept(RESULTS) if set(options.only) < set(MEASURES) else {}
+    with Lab("bench") as lab:
+        ground = Ground(lab, options.rounds)
+        for name in options.only:
+            print(f"{name}: {MEASURES[name].__doc__}", flush=True)
+            for figure in MEASURES[name](ground):
+                figures[figure.name] = figure
+                RESULTS.write_text(json.dumps([each.plain() for each in figures.values()], indent=1) + "\n")
+    shown = table(figures.values())
+    print("\n".join(["", *shown]))
+    if options.rounds >= ENOUGH:
+        PAGE.write_text(replaced(PAGE.read_text(), shown))
+    return 0 if all(each.met for each in figures.values()) else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Failed as error:
+        sys.exit(f"bench: {error}")

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server of the lab with the real zfs-fuse, and a place for disks that are files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tests.integration.bed import DROP_IN
+from tests.integration.conftest import LabHost
+from tests.lab import Lab
+
+DISKS = "/disks"
+_INSTALL = """
+set -eu
+mkdir -p /etc/systemd/system/zfs-fuse.service.d
+cat >/etc/systemd/system/zfs-fuse.service.d/twin.conf
+command -v zfs >/dev/null || {
+    apt-get -qq update
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends zfs-fuse >/dev/null
+}
+mkdir -p "$1"
+"""
+_EMPTY_POOL = """
+set -eu
+for name in $(zfs list -H -o name -d 1 -r "$1" | tail -n +2); do
+    # It is busy until its unmounting is over.
+    n=0
+    until zfs destroy -R "$name" 2>/dev/null || ! zfs list -H -o name "$name" >/dev/null 2>&1; do
+        n=$((n + 1)); [ $n -lt 200 ]; sleep 0.02
+    done
+done
+"""
+_NEW_DISKS = """
+set -eu
+folder=$1 keep=$2
+shift 2
+for pool in $(zpool list -H -o name); do
+    case " $* " in *" $pool "*)
+        n=0
+        until zpool destroy "$pool" 2>/dev/null; do n=$((n + 1)); [ $n -lt 200 ]; sleep 0.02; done ;;
+    esac
+done
+for disk in "$folder"/*; do
+    [ "$disk" = "$keep" ] || [ ! -e "$disk" ] || { truncate -s 0 "$disk"; truncate -s 80M "$disk"; }
+done
+"""
+
+
+class ZfsServer(LabHost):
+    """A server reached over one ssh connection, for there go hundreds of commands."""
+
+    def __init__(self, lab: Lab, name: str) -> None:
+        super().__init__(lab, name)
+        at = self.prefix.index("ssh") + 1
+        socket = f"ControlPath={lab.known_hosts.parent}/zfs-%h"
+        shared = ("-o", "ControlMaster=auto", "-o", "ControlPersist=20", "-o", socket)
+        self.prefix = (*self.prefix[:at], *shared, *self.prefix[at:])
+
+    def install(self) -> None:
+        """Make the real ZFS run here."""
+        drop_in = "\n".join(DROP_IN.read_text().splitlines()[1:])
+        self.change(["sh", "-c", _INSTALL, "sh", DISKS], stdin=drop_in)
+
+    def pool(self, name: str) -> None:
+        """Make a pool on a disk of its own name."""
+        disk = f"{DISKS}/{name}"
+        self.change(["truncate", "-s", "256M", disk])
+        self.change(["zpool", "create", name, disk])
+
+    def empty(self, pool: str, commands: Iterable[str] = ()) -> None:
+        """Take everything out of a pool, then run argument lines of zfs(8)."""
+        self.change(["sh", "-c", _EMPTY_POOL, "sh", pool])
+        for line in commands:
+            self.change(["zfs", *line.split(" ")])
+
+    def new_disks(self, disks: Iterable[str], pools: Iterable[str], keep: str = "") -> None:
+        """Destroy these pools, and leave these disks as they come from the shop."""
+        self.change(["touch", DISKS, *disks])
+        self.change(["sh", "-c", _NEW_DISKS, "sh", DISKS, keep, *pools])
