@@ -119,9 +119,9 @@ coverage: venv ## how much of module_utils the tests ran, here and on the hosts
 	coverage report --data-file=build/coverage/all --fail-under=90
 
 .PHONY: bench
-bench: lab ## our speed against that of others, into build/bench.json
+bench: venv ## our speed against that of others, into build/bench.json; ROUNDS=1 is a quick look, ONLY="moves site" a part
 	@tests/gates/venv bench build/venv-bench
-	python3 -m tests.bench
+	@$(STAGE) bench python3 -m tests.bench --rounds $(or $(ROUNDS),5) $(and $(ONLY),--only $(ONLY))
 
 ##### For those who work on it
 

@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our speed against that of others. Run by `make bench`; writes build/bench.json, and docs/performance.md after five rounds.
+"""Our speed against that of others. Run by `make bench`.
 
+Writes build/bench.json; after five rounds or more the table of docs/performance.md too.
 With ONLY, only these measures are taken anew; the figures of the others stay in build/bench.json.
 """
 

@@ -113,6 +113,12 @@ class Told:
         return {name: float(seconds) for name, seconds in found}
 
     @property
+    def changed(self) -> list[str]:
+        """The tasks that changed something."""
+        said = re.findall(r"^TASK \[(.*?)\] \*+\n(.*?)(?=^$)", self.text, re.M | re.S)
+        return [name for name, lines in said if re.search("^changed: ", lines, re.M)]
+
+    @property
     def changes(self) -> int:
         """How many tasks changed something, on all hosts."""
         return sum(map(int, re.findall(r"\bchanged=(\d+)", self.text)))

@@ -39,7 +39,9 @@ class Coreutils:
         lines, errors = [], []
         for path in argv[2:]:
             owners = self.state["owners"].get(path, "root:root").split(":")
-            owner, group = (f"UNKNOWN\t{who}" if who.isdigit() else f"{who}\t{zlib.crc32(who.encode())}" for who in owners)
+            owner, group = (
+                f"UNKNOWN\t{who}" if who.isdigit() else f"{who}\t{zlib.crc32(who.encode())}" for who in owners
+            )
             if path in self.state["folders"]:
                 lines.append(f"{self.state['folders'][path]}\t{owner}\t{group}\tdirectory\t{path}\n")
             elif path in self.host.files:

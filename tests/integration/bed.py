@@ -41,12 +41,19 @@ cat >/etc/systemd/system/zfs-fuse.service.d/twin.conf
 # lxc.service would wait half a minute at every boot for a bridge of its own.
 echo 'USE_LXC_BRIDGE="false"' >/etc/default/lxc-net
 apt-get -qq update
-apt-get -qq -o Dpkg::Options::=--force-confold install -y --no-install-recommends lxc zfs-fuse busybox-static >/dev/null
-echo 'USE_LXC_BRIDGE="false"' >/etc/default/lxc-net
+apt-get -qq -o Dpkg::Options::=--force-confold install -y --no-install-recommends \\
+    lxc zfs-fuse busybox-static >/dev/null
 systemctl -q disable --now lxc-net.service lxc-monitord.service || true
 mac=$(cat /sys/class/net/eth0/address)
 rm /etc/systemd/network/10-eth0.network
-printf '[NetDev]\\nName=br0\\nKind=bridge\\nMACAddress=%s\\n[Bridge]\\nForwardDelaySec=0\\n' "$mac" >/etc/systemd/network/10-br0.netdev
+cat >/etc/systemd/network/10-br0.netdev <<END
+[NetDev]
+Name=br0
+Kind=bridge
+MACAddress=$mac
+[Bridge]
+ForwardDelaySec=0
+END
 printf '[Match]\\nName=br0\\n[Network]\\nAddress=%s/24\\n' "$1" >/etc/systemd/network/10-br0.network
 printf '[Match]\\nName=eth0\\n[Network]\\nBridge=br0\\n' >/etc/systemd/network/10-eth0.network
 [ -e /root/.ssh ] || mkdir -m 700 /root/.ssh

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask for a page every 20 ms and print "TIME ANSWER" for each good answer, until killed. Runs on the control node."""
+"""Ask for a page every 20 ms and print "TIME ANSWER" for each good answer, until killed.
+
+Runs on the control node.
+"""
 
 from __future__ import annotations
 

@@ -309,8 +309,9 @@ def ssh_options(peer: Peer) -> tuple[str, ...]:
         options += ("-o", f"UserKnownHostsFile={peer.known_hosts}", "-o", "StrictHostKeyChecking=yes")
     if os.access("/var/run", os.W_OK):
         # A connection costs ten times what a command does; it is kept between the commands of one job.
-        # One per key, so that a key which is not known over there never passes on another's connection.
+        # One per key, so that a key which is not known over there never passes on another's connection;
+        # and one per process, for systemd ends the connection together with the job that opened it.
         number = zlib.crc32(repr(peer).encode())
-        options += ("-o", f"ControlPath=/var/run/twin-%C-{number:08x}")
+        options += ("-o", f"ControlPath=/var/run/twin-%C-{number:08x}-{os.getpid()}")
         options += ("-o", "ControlMaster=auto", "-o", "ControlPersist=15")
     return options

@@ -306,7 +306,7 @@ def _unsent(dataset: Dataset) -> int:
 
 
 def _resting(name: str, owner: Owner) -> Journal:
-    return Journal(name, name, owner.server, owner.server, owner.epoch, "{}", False, Stage.DONE, time.time())
+    return Journal(name, name, owner.server, owner.server, owner.epoch, "{}", False, Stage.DONE, 0.0)
 
 
 def move(driver: Driver, plan: Forecast) -> Done | Stuck | Relay:

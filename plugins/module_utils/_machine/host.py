@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from .._core.errors import CommandFailed, CommandMissing, Refused, TwinError
+from .._core.errors import CommandFailed, CommandMissing, Refused
 from .._core.host import Host, WritableHost
+from .._zfs.host import patiently
 from .._zfs.model import Property, parse_properties
 from .._zfs.snapshot_host import run_where_present
 from .declaration import Machine, Pair, from_property, parse_pair, to_mapping
@@ -77,9 +78,8 @@ def _flock(path: Path, name: str, patience: float) -> Iterator[None]:
                 break
             except BlockingIOError as error:
                 if time.monotonic() >= end:
-                    raise Busy(
-                        f"machine {name}", "another twin process is at work on it", "wait until that has ended"
-                    ) from error
+                    said = "another twin process is at work on it"
+                    raise Busy(f"machine {name}", said, "wait until that has ended") from error
                 time.sleep(0.05)
         yield
 
@@ -304,7 +304,7 @@ class Station:
         tree = _datasets(self._tree(journal.machine))
         for dataset in reversed(tree):
             if tree[dataset]["mounted"].value == "yes":
-                self.writer.change(["zfs", "unmount", dataset])
+                patiently(self.writer, ["zfs", "unmount", dataset])
         for setting, value in (("readonly", "on"), ("canmount", "noauto")):
             due = [dataset for dataset in tree if _own(tree[dataset], setting) != value]
             if due:
@@ -317,17 +317,10 @@ class Station:
         due = [dataset for dataset in tree if tree[dataset]["canmount"].value != "on"]
         if due:
             self.writer.change(["zfs", "set", "canmount=on", *due])
-        for dataset, properties in tree.items():
+        # Setting canmount may have mounted some.
+        for dataset, properties in _datasets(self._tree(name)).items():
             if properties["mounted"].value != "yes":
-                # Setting canmount may have mounted it already: what counts is read below.
-                self.writer.change(["zfs", "mount", dataset], ok=(0, 1))
-        wrong = [
-            each for each, found in _datasets(self._tree(name)).items() if found["mounted"].value != "yes"
-        ]
-        if wrong:
-            raise TwinError(
-                f"dataset {', '.join(wrong)}", "it could not be mounted", "see what zfs mount says"
-            )
+                patiently(self.writer, ["zfs", "mount", dataset])
 
     # -- what is done where the machine goes to
 

@@ -60,7 +60,7 @@ class Journal:
     :param stopped: when the machine was told to stop, in seconds since 1970 (UTC).
     :param downtime: seconds from the stop until the machine answered again.
     :param reason: why the move was given up.
-    :param answered: whether it answered when the move began, as its ``check`` asks; what did not answer before
+    :param answered: whether it answered when the move began, as its ``check`` asks; what did not before
         is not required to answer after.
     """
 

@@ -58,7 +58,7 @@ class _Lxc:
 
     def lacking(self, host: Host, machine: Machine, pair: Pair) -> list[str]:
         try:
-            host.run(["lxc-ls", "--version"])
+            lxc.read_states(host)
         except CommandMissing:
             return ["LXC is not installed"]
         _accepted, refused = unenforceable(container_of(machine, pair), lxc.read_controllers(host))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ from .preflight import Prospect, prospect_data, prospect_of
 
 _SSH_PORT = 22
 _CONNECT_TIMEOUT = 1.5
+# sshd locks out whoever often connects without logging in (sshd_config(5), PerSourcePenalties), so an address
+# that has just answered is taken at its word.
+_FRESH = 10.0
+_ANSWERED: dict[tuple[str, ...], tuple[str, float]] = {}
 # A cut link is noticed within about three seconds; what is under way then is done again.
 _IMPATIENT = ("-o", "ConnectTimeout=2", "-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=2")
 
@@ -99,7 +104,7 @@ class Twin:
         :raises Unreachable: when it answers at none.
         """
         twin = self.pair.twin
-        address = _answering(twin.addresses)
+        address = _fresh(twin.addresses) or _answering(twin.addresses)
         if address is None:
             raise Unreachable(
                 f"server {self.server}",
@@ -115,7 +120,11 @@ class Twin:
         :raises Unreachable: when no answer came; it may have been carried out all the same.
         :raises TwinError: when it failed there.
         """
-        output = self.host().answer(["twin", verb, name], json.dumps(payload), None)
+        try:
+            output = self.host().answer(["twin", verb, name], json.dumps(payload), None)
+        except Unreachable:
+            _ANSWERED.clear()
+            raise
         try:
             reply = json.loads(output.out)
         except json.JSONDecodeError as error:
@@ -155,12 +164,19 @@ def reply_to(action: Callable[[], Any]) -> str:
         return json.dumps({"error": str(error), "refused": isinstance(error, Refused)})
 
 
+def _fresh(addresses: tuple[str, ...]) -> str | None:
+    """The address that answered a moment ago, as long as nothing has failed since."""
+    address, asked = _ANSWERED.get(addresses, ("", 0.0))
+    return address if address and time.monotonic() - asked < _FRESH else None
+
+
 def _answering(addresses: Sequence[str]) -> str | None:
     """The first address behind which ssh answers; all are tried at once, a dead one costs no time."""
     pool = ThreadPoolExecutor(max(1, len(addresses)))
     try:
         for address, found in [(address, pool.submit(_connects, address)) for address in addresses]:
             if found.result():
+                _ANSWERED[tuple(addresses)] = (address, time.monotonic())
                 return address
         return None
     finally:

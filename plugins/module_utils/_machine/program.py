@@ -91,6 +91,32 @@ class Teller:
             thread.join()
 
 
+class Scene:
+    """Where the program runs: on a server, with a way to its twin.
+
+    :param for_twin: whether the twin has asked for it; then it is never asked to do it instead.
+    """
+
+    def __init__(self, *, for_twin: bool = False) -> None:
+        self.for_twin = for_twin
+
+    def station(self) -> Station:
+        """This server."""
+        from .._core.host import LocalHost
+        from .host import Station, read_pair
+
+        host = LocalHost()
+        return Station(host, read_pair(host))
+
+    def driver(self, name: str, tell: Teller) -> Driver:
+        """What works on one machine."""
+        from .driver import Driver
+        from .peer import Twin
+
+        station = self.station()
+        return Driver(station, Twin(station.pair), name, tell)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb.
 
@@ -99,18 +125,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words == ["peer"]:
         return _peer(os.environ.get("SSH_ORIGINAL_COMMAND", ""))
-    return run(words)
+    return run(words, Scene())
 
 
-def run(words: Sequence[str], *, for_twin: bool = False) -> int:
+def run(words: Sequence[str], scene: Scene) -> int:
     """Run one verb, for people or for the twin.
 
-    :param for_twin: never asks the twin to do it instead: it has just asked us.
+    :returns: the exit code.
     """
     options = _parser().parse_args(words)
     teller = Teller(getattr(options, "json", False))
     try:
-        return int(_VERBS[options.verb](options, teller, for_twin))
+        return int(_VERBS[options.verb](options, teller, scene))
     except TwinError as error:
         code = REFUSED if isinstance(error, Refused) else FAILED
         if getattr(options, "json", False):
@@ -149,29 +175,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _station() -> Station:
-    from .._core.host import LocalHost
-    from .host import Station, read_pair
-
-    host = LocalHost()
-    return Station(host, read_pair(host))
-
-
-def _driver(name: str, tell: Teller) -> Driver:
-    from .driver import Driver
-    from .peer import Twin
-
-    station = _station()
-    return Driver(station, Twin(station.pair), name, tell)
-
-
-def _move(options: argparse.Namespace, teller: Teller, for_twin: bool) -> int:
+def _move(options: argparse.Namespace, teller: Teller, scene: Scene) -> int:
     from .driver import Forecast, forecast, interruptible, move, resume
     from .journal import Journal, journal_data
     from .move import Relay
 
     name, to = options.name, options.to
-    driver = _driver(name, teller)
+    driver = scene.driver(name, teller)
     journal = driver.station.journal(name)
     # A replication that is at work ends soon; a move is for whoever asked to follow.
     patience = 0.0 if journal and journal.open else _REPLICATION
@@ -190,7 +200,7 @@ def _move(options: argparse.Namespace, teller: Teller, for_twin: bool) -> int:
                 decision = move(driver, plan) if isinstance(plan, Forecast) else resume(driver)
             if not isinstance(decision, Relay):
                 return _conclude(decision, driver, teller)
-    return _relay(driver, ["move", name, "--to", to, *["--check"] * options.check], options.json, for_twin)
+    return _relay(driver, ["move", name, "--to", to, *["--check"] * options.check], options.json, scene)
 
 
 def _announce(plan: Forecast, teller: Teller) -> int:
@@ -202,43 +212,43 @@ def _announce(plan: Forecast, teller: Teller) -> int:
     )  # fmt: skip
 
 
-def _resume(options: argparse.Namespace, teller: Teller, for_twin: bool) -> int:
+def _resume(options: argparse.Namespace, teller: Teller, scene: Scene) -> int:
     from .journal import Journal
 
-    station = _station()
+    station = scene.station()
     names = [options.name] if options.name else []
     if not names:
         known: dict[str, Journal | None] = {name: station.journal(name) for name in station.journals()}
         names = [name for name, journal in known.items() if journal and journal.open]
         if not names:
             return teller.end("no move is unfinished", DONE, changed=False)
-    return max(_resume_one(name, options.json, teller, for_twin) for name in names)
+    return max(_resume_one(name, options.json, teller, scene) for name in names)
 
 
-def _resume_one(name: str, as_json: bool, teller: Teller, for_twin: bool) -> int:
+def _resume_one(name: str, as_json: bool, teller: Teller, scene: Scene) -> int:
     from .driver import interruptible, resume
     from .move import Relay
 
-    driver = _driver(name, teller)
+    driver = scene.driver(name, teller)
     with teller.awake(), driver.station.locked(name), interruptible(driver):
         decision = resume(driver)
         if not isinstance(decision, Relay):
             return _conclude(decision, driver, teller)
-    return _relay(driver, ["resume", name], as_json, for_twin)
+    return _relay(driver, ["resume", name], as_json, scene)
 
 
-def _undo(options: argparse.Namespace, teller: Teller, for_twin: bool) -> int:
+def _undo(options: argparse.Namespace, teller: Teller, scene: Scene) -> int:
     from .driver import interruptible, undo
     from .move import Relay
 
-    driver = _driver(options.name, teller)
+    driver = scene.driver(options.name, teller)
     with teller.awake(), driver.station.locked(options.name), interruptible(driver):
         decision = undo(driver)
         if not isinstance(decision, Relay):
             code = _conclude(decision, driver, teller)
             # Here the machine's staying is what was asked for.
             return DONE if code == FAILED else code
-    return _relay(driver, ["undo", options.name], options.json, for_twin)
+    return _relay(driver, ["undo", options.name], options.json, scene)
 
 
 def _conclude(decision: Done | Stuck, driver: Driver, teller: Teller) -> int:
@@ -261,9 +271,9 @@ def _conclude(decision: Done | Stuck, driver: Driver, teller: Teller) -> int:
     return teller.end(f"{decision.sentence}: {journal.sent} bytes sent{down}", DONE, **facts)
 
 
-def _relay(driver: Driver, words: Sequence[str], as_json: bool, for_twin: bool) -> int:
+def _relay(driver: Driver, words: Sequence[str], as_json: bool, scene: Scene) -> int:
     """Have the other server do it, and say what it says."""
-    if for_twin:
+    if scene.for_twin:
         raise TwinError(
             f"machine {driver.name}",
             "each server says that the other one has to do this",
@@ -282,18 +292,18 @@ def _relay(driver: Driver, words: Sequence[str], as_json: bool, for_twin: bool) 
     return code
 
 
-def _replicate(options: argparse.Namespace, teller: Teller, _for_twin: bool) -> int:
+def _replicate(options: argparse.Namespace, teller: Teller, scene: Scene) -> int:
     from .driver import replicate_machine
 
-    station = _station()
+    station = scene.station()
     names = options.names or [each["name"] for each in station.info()["machines"] if each["role"] == "owner"]
     code = DONE
     with teller.awake():
         for name in names:
             try:
                 with station.locked(name):
-                    teller(replicate_machine(_driver(name, teller)), machine=name)
-            except Refused as error:
+                    teller(replicate_machine(scene.driver(name, teller)), machine=name)
+            except Busy as error:
                 # Not a fault of replication: the machine is being moved, or another timer was quicker.
                 teller(str(error), machine=name)
             except TwinError as error:
@@ -301,19 +311,19 @@ def _replicate(options: argparse.Namespace, teller: Teller, _for_twin: bool) -> 
     return code
 
 
-def _guard(options: argparse.Namespace, _teller: Teller, _for_twin: bool) -> int:
+def _guard(options: argparse.Namespace, _teller: Teller, scene: Scene) -> int:
     from .host import guard
 
-    guard(_station(), options.name)
+    guard(scene.station(), options.name)
     return DONE
 
 
-def _info(_options: argparse.Namespace, _teller: Teller, _for_twin: bool) -> int:
-    sys.stdout.write(f"{json.dumps(_station().info())}\n")
+def _info(_options: argparse.Namespace, _teller: Teller, scene: Scene) -> int:
+    sys.stdout.write(f"{json.dumps(scene.station().info())}\n")
     return DONE
 
 
-_VERBS: Mapping[str, Callable[[argparse.Namespace, Teller, bool], int]] = {
+_VERBS: Mapping[str, Callable[[argparse.Namespace, Teller, Scene], int]] = {
     "move": _move,
     "resume": _resume,
     "undo": _undo,
@@ -331,7 +341,7 @@ def _peer(command: str) -> int:
             permit(words, _pool())
             os.execvp(words[0], words)
         if words[1:2] and words[1] in _RELAYED:
-            return run(words[1:], for_twin=True)
+            return run(words[1:], Scene(for_twin=True))
         if len(words) != 3:
             raise Refused(f"command {command!r}", "it is not let through", "this key is for the twin alone")
     except (Refused, ValueError) as error:
@@ -340,7 +350,7 @@ def _peer(command: str) -> int:
     from .peer import answer, reply_to
 
     payload = json.load(sys.stdin)
-    reply = reply_to(lambda: answer(_station(), words[1], words[2], payload))
+    reply = reply_to(lambda: answer(Scene().station(), words[1], words[2], payload))
     sys.stdout.write(f"{reply}\n")
     return DONE
 

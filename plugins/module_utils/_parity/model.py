@@ -112,6 +112,6 @@ def _table(report: Mapping[str, Any]) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    if value is None or value == []:
+    if value is None:
         return "-"
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return (" ".join(map(str, value)) or "nothing more") if isinstance(value, list) else str(value)

@@ -1,0 +1,39 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What role server promises of each server."""
+
+from __future__ import annotations
+
+import re
+
+from testinfra.host import Host
+
+
+def test_the_pool_is_well_and_has_its_datasets(host: Host) -> None:
+    assert host.check_output("zpool list -H -o name,health") == "tank\tONLINE"
+    datasets = host.check_output("zfs list -H -o name -d 1 tank").split()
+    assert {"tank/images", "tank/machines"} <= set(datasets)
+    assert host.check_output("zfs get -H -o value atime tank/machines") == "off"
+
+
+def test_the_bridge_has_taken_the_address_over(host: Host) -> None:
+    addresses = host.interface("br0").addresses
+    assert [address for address in addresses if address.startswith("192.0.2.")]
+    assert host.file("/sys/class/net/eth0/master").linked_to.endswith("/br0")
+
+
+def test_nobody_logs_in_with_a_password(host: Host) -> None:
+    settings = host.check_output("sshd -T")
+    assert re.search("^passwordauthentication no$", settings, re.MULTILINE)
+    assert re.search("^permitrootlogin (prohibit-password|without-password)$", settings, re.MULTILINE)
+
+
+def test_clocks_are_kept(host: Host) -> None:
+    assert host.service("chrony").is_running
+    assert host.service("chrony").is_enabled
+
+
+def test_the_program_explains_itself(host: Host) -> None:
+    said = host.run("twin --help")
+    assert said.rc == 0
+    assert "replicate" in said.stdout

@@ -1,0 +1,215 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two servers in memory with ZFS, LXC and one machine, and the way between them.
+
+It rests on the facts of `zfs_streams` and `lxc`. What it adds: a container runs the start hook of its
+configuration first, as LXC does, and does not start when that refuses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import (
+    Refused,
+    TwinError,
+    Unreachable,
+)
+from ansible_collections.twin.datacenter.plugins.module_utils._core.host import Output
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import (
+    Pair,
+    Peer,
+    parse_machine,
+    to_property,
+)
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.driver import Driver
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.host import Station, guard
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.job import PROGRAM, log_path
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.journal import Journal, Stage
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.peer import Twin, answer, reply_to
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.program import Scene, Teller, run
+
+from .lxc import Lxc
+from .memory import answered
+from .zfs_streams import Link, Server
+
+SERVERS = ("castor", "pollux")
+MACHINE = {
+    "kind": "lxc",
+    "home": "castor",
+    "image": "tiny",
+    "memory": "1G",
+    "addresses": ["192.0.2.21/24"],
+    "check": {"http": "/"},
+}
+
+
+class GuardedLxc(Lxc):
+    """LXC with start hooks."""
+
+    station: Station
+
+    def _lxc_start(self, argv: list[str]) -> Output:
+        name = argv[2]
+        try:
+            guard(self.station, name)
+        except Refused as refusal:
+            self._log(name, f"Script exited with status 2: {refusal}", "Failed to run lxc.hook.pre-start")
+            return answered(argv, err="The container failed to start\n", rc=1)
+        return super()._lxc_start(argv)
+
+
+class Few:
+    """ip(8), as far as it is asked."""
+
+    commands: Sequence[str] = ("ip",)
+    state: Any = None
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def call(self, argv: Sequence[str], stdin: str) -> Output:
+        assert list(argv) == ["ip", "-j", "address"], argv
+        return answered(argv, json.dumps([{"addr_info": [{"local": self.address}]}]))
+
+
+class MachineServer(Server):
+    """A server of the pair."""
+
+    def __init__(self, name: str, link: Link, number: int, locks: str) -> None:
+        super().__init__(name, link, "fuse", number)
+        lxc = GuardedLxc(self.files, (), (), ())
+        self.lxc = lxc
+        self.programs = (*self.programs, lxc, Few(f"192.0.2.1{number}"))
+        self.name = name
+        other = SERVERS[1 - SERVERS.index(name)]
+        self.pair = Pair(
+            "sio", "debian", name, "tank", "br0", Peer(other, (f"192.0.2.1{3 - number}",)), "witness"
+        )
+        self.station = lxc.station = Station(self, self.pair, f"{locks}/{name}")
+        self.files.update({
+            "/proc/meminfo": "MemTotal: 8388608 kB\n",
+            "/sys/fs/cgroup/cgroup.controllers": "cpu memory pids\n",
+            "/sys/class/net/br0/address": "x\n",
+        })  # fmt: skip
+
+    @property
+    def running(self) -> bool:
+        """Whether the machine runs here."""
+        return "ssa" in self.lxc.state["up"]
+
+    def power_cut(self) -> None:
+        """What does not lie on disk is gone."""
+        self.lxc.state["up"].clear()
+        self.fault = lambda argv: None
+
+    def boot(self) -> None:
+        """What starts by itself does, if its hook lets it."""
+        if "/var/lib/lxc/ssa/config" in self.files:
+            self.change(["lxc-start", "--name", "ssa", "--daemon"], ok=(0, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryTwin(Twin):
+    """The twin, asked in memory; what is said travels as JSON, as it does over ssh."""
+
+    there: MachineServer | None = None
+
+    def host(self) -> MachineServer:  # type: ignore[override]
+        assert self.there
+        if not self.there.link.up:
+            raise Unreachable(f"server {self.server}", "it answers at none of its addresses")
+        return self.there
+
+    def ask(self, verb: str, name: str, payload: Any = None) -> Any:
+        there = self.host()
+        sent = json.loads(json.dumps(payload))
+        reply = json.loads(reply_to(lambda: answer(there.station, verb, name, sent)))
+        if not there.link.up:
+            raise Unreachable(f"server {self.server}", "the connection broke")
+        if "error" in reply:
+            raise TwinError(f"{self.server} says: {reply['error']}")
+        return reply["answer"]
+
+
+def two_servers(locks: str) -> tuple[MachineServer, MachineServer]:
+    """A pair; the machine runs on castor, its image is on both."""
+    link = Link()
+    castor, pollux = (MachineServer(name, link, number, locks) for number, name in enumerate(SERVERS, 1))
+    for server in (castor, pollux):
+        server.change(["zfs", "create", "tank/images"])
+        server.change(["zfs", "create", "tank/machines"])
+    castor.change(["zfs", "create", "tank/images/tiny"])
+    castor.change(["zfs", "snapshot", "tank/images/tiny@base"])
+    pollux.zfs.take(["tank/images/tiny"], castor.zfs.stream(["tank/images/tiny@base"]))
+    declaration = to_property(parse_machine("ssa", MACHINE))
+    properties = ["-o", "twin:owner=castor 1", "-o", f"twin:machine={declaration}"]
+    castor.change(["zfs", "create", *properties, "tank/machines/ssa"])
+    castor.change(["zfs", "clone", "tank/images/tiny@base", "tank/machines/ssa/root"])
+    castor.change(["zfs", "create", "tank/machines/ssa/data"])
+    castor.station.start(first_start(castor, declaration))
+    for server in (castor, pollux):
+        server.calls.clear()
+        server.changes.clear()
+    return castor, pollux
+
+
+def first_start(server: MachineServer, declaration: str) -> Journal:
+    """A journal only to start the machine where it is."""
+    return Journal("first", "ssa", server.name, server.name, 1, declaration, True, Stage.DONE, 0.0)
+
+
+def driver(here: MachineServer, there: MachineServer, tell: Callable[..., None]) -> Driver:
+    """What drives moves of the machine on a server."""
+    twin = MemoryTwin(here.pair, there)
+    return Driver(here.station, twin, "ssa", tell, patience=0.0)
+
+
+class MemoryScene(Scene):
+    """The program on a server in memory."""
+
+    def __init__(self, here: MachineServer, there: MachineServer) -> None:
+        super().__init__()
+        self.here, self.there = here, there
+
+    def station(self) -> Station:
+        return self.here.station
+
+    def driver(self, name: str, tell: Teller) -> Driver:
+        made = driver(self.here, self.there, tell)
+        made.name = name
+        return made
+
+
+class TwinProgram:
+    """The program twin as a command of a server; as a job of systemd-run(1) it runs to its end at once."""
+
+    commands: Sequence[str] = (PROGRAM, "systemd-run", "test", "pgrep")
+    state: Any = None
+
+    def __init__(self, here: MachineServer, there: MachineServer) -> None:
+        self.here, self.there = here, there
+
+    def call(self, argv: Sequence[str], stdin: str) -> Output:
+        if argv[0] in ("test", "pgrep"):
+            return answered(argv, rc=int(argv[0] == "pgrep"))
+        words = list(argv[list(argv).index(PROGRAM) + 1 :])
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            rc = run(words, MemoryScene(self.here, self.there))
+        if argv[0] == PROGRAM:
+            return answered(argv, said.getvalue(), rc=rc)
+        self.here.files[log_path(words[1])] = said.getvalue()
+        return answered(argv)
+
+
+def with_program(servers: tuple[MachineServer, MachineServer]) -> tuple[MachineServer, MachineServer]:
+    """The same servers with the program installed."""
+    for here, there in (servers, servers[::-1]):
+        here.programs = (*here.programs, TwinProgram(here, there))
+    return servers
