@@ -12,6 +12,7 @@ TREE := $(shell tests/gates/tree)
 COLLECTION := $(TREE)/ansible_collections/twin/datacenter
 STAGE := python3 tests/gates/stage.py
 LAB := python3 -m tests.lab
+SCENARIOS := server access pair machine replication migration
 
 export ANSIBLE_COLLECTIONS_PATH := $(TREE)
 export PYTHONPATH := $(TREE)
@@ -108,9 +109,12 @@ integration: lab ## modules, plugins and the move on the lab, and the lab itself
 	pytest tests/lab
 
 .PHONY: molecule
-molecule: lab ## one scenario per role, on the lab
+molecule: venv ## one scenario per role, each upon the one before, on a lab that begins empty
+	$(LAB) down
+	@$(MAKE) lab
 	python3 -m tests.gates.host_coverage start lab
-	MOLECULE_GLOB='molecule/*/molecule.yml' $(LAB) run -- molecule test --all
+	MOLECULE_GLOB='molecule/*/molecule.yml' $(LAB) run -- \
+	    molecule -c .config/molecule/config.yml test $(SCENARIOS:%=--scenario-name %)
 	python3 -m tests.gates.host_coverage collect lab
 
 .PHONY: coverage

@@ -322,6 +322,9 @@ class Server(MemoryHost):
             return super().run(argv, **options)
 
     def change(self, argv: Sequence[str], **options: Any) -> Output:
+        if argv[0] not in self.zfs.commands:
+            # It may be a program that sends streams by itself, from several threads.
+            return super().change(argv, **options)
         with self.link.lock:
             return super().change(argv, **options)
 

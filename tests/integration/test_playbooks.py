@@ -56,6 +56,11 @@ class Played:
         return {(line["task"], line["host"]): line["plan"] for line in self.record if line["plan"]}
 
     @property
+    def skipped(self) -> set[str]:
+        """Tasks that were skipped."""
+        return {line["task"] for line in self.record if line["outcome"] == "skipped"}
+
+    @property
     def hosts(self) -> set[str]:
         """Hosts on which anything ran after the declaration was checked."""
         return {line["host"] for line in self.record if line["play"] != "Declaration"}
@@ -70,7 +75,14 @@ class Pair:
 
     def start(self, name: str, *words: str) -> subprocess.Popen[str]:
         """Begin a playbook on the control node, in a process group of its own."""
-        argv = ["ansible-playbook", "-i", str(self.lab.inventory()), "-i", str(INVENTORY), f"twin.datacenter.{name}"]
+        argv = [
+            "ansible-playbook",
+            "-i",
+            str(self.lab.inventory()),
+            "-i",
+            str(INVENTORY),
+            f"twin.datacenter.{name}",
+        ]
         record = self.folder / "record"
         record.unlink(missing_ok=True)
         environment = {
@@ -117,7 +129,10 @@ class Pair:
 
     def owners(self, name: str) -> set[str]:
         """Who owns a machine, as both servers say."""
-        return {self.sh(server, f"zfs get -H -o value twin:owner tank/machines/{name}").strip() for server in SERVERS}
+        return {
+            self.sh(server, f"zfs get -H -o value twin:owner tank/machines/{name}").strip()
+            for server in SERVERS
+        }
 
 
 @pytest.fixture(scope="module")
@@ -141,15 +156,21 @@ def site(pair: Pair) -> Pair:
 def test_check_on_an_empty_pair(pair: Pair, name: str, limit: str) -> None:
     pair.done(name, *PLAYBOOKS[name], "--check", "--diff", "--limit", limit)
     for server in SERVERS:
-        assert pair.sh(server, "ls -d /etc/twin /usr/local/sbin/twin /sys/class/net/br0 2>/dev/null || true") == ""
+        assert (
+            pair.sh(server, "ls -d /etc/twin /usr/local/sbin/twin /sys/class/net/br0 2>/dev/null || true")
+            == ""
+        )
 
 
 def test_what_is_announced_is_what_is_done(pair: Pair) -> None:
     announced = pair.done("site", "--check")
     done = pair.done("site")
     pair.lab.save(SITE)
-    assert announced.changed == done.changed
-    assert announced.plans == done.plans
+    # An image that is not made yet cannot be compared with that of the other server: check mode skips it.
+    unknown = {task for task, _host in done.changed - announced.changed}
+    assert unknown <= announced.skipped
+    assert announced.changed == {change for change in done.changed if change[0] not in unknown}
+    assert announced.plans == {key: plan for key, plan in done.plans.items() if key[0] not in unknown}
     assert pair.homes() == {"ssa": ["castor"], "tap": ["pollux"]}
 
 
@@ -160,7 +181,9 @@ def test_a_second_run_changes_nothing(site: Pair) -> None:
     assert set(re.findall(r"changed=(\d+)", again.said)) == {"0"}
 
 
-@pytest.mark.parametrize("words", [("--check", "--diff"), ("--limit", "castor"), ("--check", "--limit", "pollux")])
+@pytest.mark.parametrize(
+    "words", [("--check", "--diff"), ("--limit", "castor"), ("--check", "--limit", "pollux")]
+)
 def test_a_converged_pair_stays_so(site: Pair, words: tuple[str, ...]) -> None:
     assert site.done("site", *words).changed == set()
 
@@ -229,7 +252,11 @@ BAD = {
     "address outside": ("machines/ssa/addresses", ["198.51.100.7/24"], "198.51.100.7"),
     "one address twice": ("machines/ssa/addresses", ["192.0.2.22/24"], "192.0.2.22"),
     "home": ("machines/ssa/home", "helena", "helena"),
-    "name of a machine": ("machines/no_good", {"kind": "lxc", "home": "castor", "image": "debian-13"}, "no_good"),
+    "name of a machine": (
+        "machines/no_good",
+        {"kind": "lxc", "home": "castor", "image": "debian-13"},
+        "no_good",
+    ),
     "kind": ("machines/ssa/kind", "jail", "jail"),
     "three servers": ("twin/servers", ["castor", "pollux", "helena"], "castor, pollux, helena"),
     "name of a pool": ("twin/pool", "tank/deep", "tank/deep"),
@@ -249,7 +276,11 @@ def test_a_bad_declaration_touches_no_host(pair: Pair, case: str) -> None:
 
 
 REQUESTS = {
-    "unknown machine": ("migrate", {"machine": "sas", "to": "pollux"}, "machine sas is not declared; name one of ssa, tap"),
+    "unknown machine": (
+        "migrate",
+        {"machine": "sas", "to": "pollux"},
+        "machine sas is not declared; name one of ssa, tap",
+    ),
     "unknown server": ("migrate", {"machine": "ssa", "to": "helena"}, "server helena is none of the pair"),
     "no server": ("migrate", {"machine": "ssa"}, "server (none) is none of the pair"),
     "no machine": ("migrate", {"to": "pollux"}, "nothing is named to be moved; name a machine (ssa, tap)"),
@@ -304,10 +335,14 @@ def test_no_key_is_ever_shown(pair: Pair) -> None:
     site.lab.reset(SITE)
     secrets = {line for server in SERVERS for line in body(site.sh(server, "cat /etc/twin/peer_ed25519"))}
     watchers = [
-        site.lab.ssh(server, f"systemd-run --quiet --unit=watch sh -c {WATCH!r}", check=True) for server in SERVERS
+        site.lab.ssh(server, f"systemd-run --quiet --unit=watch sh -c {WATCH!r}", check=True)
+        for server in SERVERS
     ]
     assert watchers
-    said = site.done("site", "-vvv", "--diff").said + site.done("migrate", *PLAYBOOKS["migrate"], "-vvv", "--diff").said
+    said = (
+        site.done("site", "-vvv", "--diff").said
+        + site.done("migrate", *PLAYBOOKS["migrate"], "-vvv", "--diff").said
+    )
     for server in SERVERS:
         site.sh(server, "systemctl stop watch")
         said += site.sh(server, "cat /run/watched; journalctl --no-pager; cat /var/lib/twin/reports/*")

@@ -47,5 +47,5 @@ def test_a_machine_can_write_its_data(host: Host) -> None:
 
 def test_a_machine_reaches_the_network(host: Host) -> None:
     for name in host.check_output("lxc-ls --running -1").split():
-        ask = "import socket; socket.create_connection((\"192.0.2.13\", 22), 5)"
+        ask = 'import socket; socket.create_connection(("192.0.2.13", 22), 5)'
         host.check_output(f"lxc-attach -n {name} -- python3 -c '{ask}'")

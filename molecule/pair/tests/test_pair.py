@@ -9,7 +9,9 @@ import json
 from testinfra.host import Host
 
 SERVERS = ("castor", "pollux")
-SSH = "ssh -n -o BatchMode=yes -o UserKnownHostsFile=/etc/twin/known_hosts -i /etc/twin/peer_ed25519 root@%s "
+SSH = (
+    "ssh -nT -o BatchMode=yes -o UserKnownHostsFile=/etc/twin/known_hosts -i /etc/twin/peer_ed25519 root@%s "
+)
 
 
 def other(host: Host) -> str:
@@ -24,7 +26,14 @@ def test_the_twin_answers_on_every_way(host: Host) -> None:
 
 
 def test_the_key_opens_no_shell(host: Host) -> None:
-    for command in ("", "id", "'zfs destroy -r tank'", "'zfs list; id'", "'twin replicate'", "'cat /etc/shadow'"):
+    for command in (
+        "",
+        "id",
+        "'zfs destroy -r tank'",
+        "'zfs list; id'",
+        "'twin replicate'",
+        "'cat /etc/shadow'",
+    ):
         said = host.run(SSH % other(host) + command)
         assert said.rc == 2, (command, said.stdout, said.stderr)
         assert said.stderr.startswith("twin: "), command
@@ -40,8 +49,10 @@ def test_servers_have_names(host: Host) -> None:
 
 
 def test_images_are_the_same(host: Host) -> None:
-    question = "zfs get -H -o value guid tank/images/debian-13@base"
-    there = host.check_output(SSH % other(host) + "zfs get -Hp -o name,property,value,source guid tank/images/debian-13@base")
+    question = "zfs get -Hp -o value guid tank/images/debian-13@base"
+    there = host.check_output(
+        SSH % other(host) + "zfs get -Hp -o name,property,value,source guid tank/images/debian-13@base"
+    )
     assert host.check_output(question) == there.split("\t")[2]
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A callback of Ansible that writes down, as JSON lines in the file TWIN_RECORD, what each task did on each host."""
+"""A callback of Ansible: what each task did on each host, as JSON lines in the file named by TWIN_RECORD."""
 
 from __future__ import annotations
 

@@ -11,13 +11,18 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.arguments
     containers_of,
     data_folders,
     datasets_of,
+    evacuated,
     machines_here,
+    migration_report,
+    migration_target,
+    replicas_of,
     timers_of,
 )
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import (
     Machine,
     Pair,
     Peer,
+    Twin,
     from_property,
 )
 
@@ -98,4 +103,88 @@ def test_a_replica_is_made_twice_within_the_rpo() -> None:
     assert [unit["name"] for unit in arguments["units"]] == [
         "twin-replicate@ssa.timer",
         "twin-replicate@tap.timer",
+    ]
+
+
+TWIN = Twin("lab", "debian", ("castor", "pollux"), ("192.0.2.0/24",))
+
+
+@pytest.mark.parametrize(
+    ("request_", "target"),
+    [
+        ({"machines": ["ssa"], "to": "pollux"}, "pollux"),
+        ({"machines": [], "server": "castor", "to": ""}, "pollux"),
+        ({"server": "pollux"}, "castor"),
+    ],
+)
+def test_where_a_migration_goes(request_: dict[str, object], target: str) -> None:
+    assert migration_target(TWIN, MACHINES, request_) == target
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        (
+            {},
+            "nothing is named to be moved; name a machine (ssa, tap), or the server",
+        ),
+        ({"machines": ["sas"], "to": "pollux"}, "machine sas is not declared; name one of ssa, tap."),
+        ({"machines": ["ssa"]}, "server (none) is none of the pair; name castor or pollux."),
+        ({"machines": ["ssa"], "to": "helena"}, "server helena is none of the pair; name castor or pollux."),
+        ({"server": "helena"}, "server helena is none of the pair; name castor or pollux."),
+        (
+            {"server": "castor", "to": "castor"},
+            "machines of castor cannot move to castor; name the other server.",
+        ),
+    ],
+)
+def test_a_migration_that_cannot_be_meant(request_: dict[str, object], sentence: str) -> None:
+    with pytest.raises(Refused) as refused:
+        migration_target(TWIN, MACHINES, request_)
+    assert str(refused.value).startswith(sentence)
+
+
+def test_every_fault_of_a_request_is_told_at_once() -> None:
+    with pytest.raises(Refused, match="machine sas is not declared.*server helena is none"):
+        migration_target(TWIN, MACHINES, {"machines": ["sas"], "to": "helena"})
+
+
+def test_who_leaves_a_server_and_in_which_order() -> None:
+    records = [
+        {"name": "last", "owner": "castor", "machine": {"priority": -1}},
+        {"name": "b", "owner": "castor", "machine": {}},
+        {"name": "a", "owner": "castor", "machine": None},
+        {"name": "first", "owner": "castor", "machine": {"priority": 5}},
+        {"name": "other", "owner": "pollux", "machine": {"priority": 9}},
+        {"name": "copy", "owner": None, "machine": None},
+    ]
+    assert evacuated(records, "castor") == ["first", "a", "b", "last"]
+
+
+def test_what_moves_have_cost() -> None:
+    move = {
+        "machine": "ssa",
+        "from": "castor",
+        "to": "pollux",
+        "rounds": [{"bytes": 7, "seconds": 0.5}, {"bytes": 1, "seconds": 0.1}],
+        "bytes": 8,
+        "downtime_s": 2.5,
+    }
+    report = migration_report([{"plan": ["move"], "measured": [move]}, {"plan": []}])
+    assert report["moves"] == [move]
+    assert report["lines"] == [
+        "server: pollux",
+        "machine: ssa, from castor",
+        "round 1: 7 bytes sent in 0.5 s",
+        "round 2: 1 bytes sent in 0.1 s",
+        "downtime: 2.5 s",
+    ]
+    assert migration_report([{"plan": ["move ssa"]}]) == {"moves": [], "lines": ["move ssa"]}
+    assert migration_report([{"plan": []}])["lines"] == ["nothing to move"]
+
+
+def test_replicas_are_planned_for_machines_at_home() -> None:
+    assert replicas_of(MACHINES.values(), "castor") == [
+        {"name": "ssa", "planned": True},
+        {"name": "tap", "planned": False},
     ]
