@@ -45,9 +45,9 @@ class Figure:
         }
 
 
-def table(figures: Iterable[Figure]) -> list[str]:
+def table(figures: Iterable[Figure], rounds: int) -> list[str]:
     """The figures for people, as lines of a Markdown table."""
-    rows: list[tuple[str, ...]] = [("what", "ours", "other", "unit", "ratio", "goal", "met")]
+    rows: list[tuple[str, ...]] = [(f"median of {rounds}", "ours", "other", "unit", "ratio", "goal", "met")]
     for each in figures:
         numbers = [_short(number) for number in (each.ours, each.other, each.ratio)]
         rows.append((each.name, *numbers[:2], each.unit, numbers[2], each.goal, "yes" if each.met else "NO"))

@@ -142,7 +142,7 @@ def replica(ground: Ground) -> Iterator[Figure]:
 
     taken = ground.interleaved(ours=ours, bare=bare)
     yield Figure(
-        f"{STREAM} MB by zfs_replica beside zfs send | ssh | zfs recv",
+        f"{STREAM} MB by zfs_replica beside a bare pipe by ssh",
         taken["ours"],
         taken["bare"],
         "s",

@@ -79,7 +79,12 @@ class Few:
 
 
 class MachineServer(Server):
-    """A server of the pair."""
+    """A server of the pair.
+
+    :ivar job: what systemd-run(1) was given to do.
+    """
+
+    job: Callable[[], str] | None = None
 
     def __init__(self, name: str, link: Link, number: int, locks: str) -> None:
         super().__init__(name, link, "fuse", number)
@@ -97,6 +102,12 @@ class MachineServer(Server):
             "/sys/fs/cgroup/cgroup.controllers": "cpu memory pids\n",
             "/sys/class/net/br0/address": "x\n",
         })  # fmt: skip
+
+    def read(self, path: str) -> str | None:
+        if path == log_path("ssa") and self.job:
+            job, self.job = self.job, None
+            self.files[path] = job()
+        return super().read(path)
 
     @property
     def running(self) -> bool:
@@ -187,7 +198,7 @@ class MemoryScene(Scene):
 
 
 class TwinProgram:
-    """The program twin as a command of a server; as a job of systemd-run(1) it runs to its end at once."""
+    """The program twin as a command of a server; as a job of systemd-run(1) it runs when its log is read."""
 
     commands: Sequence[str] = (PROGRAM, "systemd-run", "test", "pgrep")
     state: Any = None
@@ -199,13 +210,18 @@ class TwinProgram:
         if argv[0] in ("test", "pgrep"):
             return answered(argv, rc=int(argv[0] == "pgrep"))
         words = list(argv[list(argv).index(PROGRAM) + 1 :])
+        if argv[0] == PROGRAM:
+            rc, said = self.run(words)
+            return answered(argv, said, rc=rc)
+        self.here.job = lambda: self.run(words)[1]
+        return answered(argv)
+
+    def run(self, words: Sequence[str]) -> tuple[int, str]:
+        """Exit code and output."""
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
             rc = run(words, MemoryScene(self.here, self.there))
-        if argv[0] == PROGRAM:
-            return answered(argv, said.getvalue(), rc=rc)
-        self.here.files[log_path(words[1])] = said.getvalue()
-        return answered(argv)
+        return rc, said.getvalue()
 
 
 def with_program(servers: tuple[MachineServer, MachineServer]) -> tuple[MachineServer, MachineServer]:

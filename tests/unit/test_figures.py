@@ -59,7 +59,7 @@ def test_a_page_gets_the_new_table_and_keeps_its_text() -> None:
 
 
 def test_a_table_says_what_is_not_met() -> None:
-    lines = table([Figure("good", 1, 10, "s", ">= 5"), Figure("bad", 1, 4, "s", ">= 5")])
+    lines = table([Figure("good", 1, 10, "s", ">= 5"), Figure("bad", 1, 4, "s", ">= 5")], 5)
     assert [line.split("|")[-2].strip() for line in lines] == ["met", "-----", "yes", "NO"]
 
 

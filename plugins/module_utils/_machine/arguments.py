@@ -104,10 +104,11 @@ def timers_of(machines: Iterable[Machine]) -> dict[str, list[dict[str, Any]]]:
     arguments: dict[str, list[dict[str, Any]]] = {"files": [], "units": []}
     for machine in machines:
         timer = f"twin-replicate@{machine.name}.timer"
+        pace = max(machine.rpo // 2, 1)
         arguments["files"].append(
             {
                 "path": f"/etc/systemd/system/{timer}.d/rpo.conf",
-                "content": f"[Timer]\nOnUnitInactiveSec={max(machine.rpo // 2, 1)}s\n",
+                "content": f"[Timer]\nOnActiveSec={pace}s\nOnUnitInactiveSec={pace}s\n",
                 "restart": [timer],
             }
         )

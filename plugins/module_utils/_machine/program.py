@@ -344,12 +344,12 @@ def _peer(command: str) -> int:
             return run(words[1:], Scene(for_twin=True))
         if len(words) != 3:
             raise Refused(f"command {command!r}", "it is not let through", "this key is for the twin alone")
-    except (Refused, ValueError) as error:
+        payload = json.load(sys.stdin)
+    except (Refused, ValueError, OSError) as error:
         sys.stderr.write(f"twin: {error}\n")
         return REFUSED
     from .peer import answer, reply_to
 
-    payload = json.load(sys.stdin)
     reply = reply_to(lambda: answer(Scene().station(), words[1], words[2], payload))
     sys.stdout.write(f"{reply}\n")
     return DONE

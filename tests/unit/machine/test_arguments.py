@@ -97,8 +97,8 @@ def test_the_data_folder_is_given_away_until_the_machine_is_defined() -> None:
 def test_a_replica_is_made_twice_within_the_rpo() -> None:
     arguments = timers_of([SSA, TAP])
     assert [file["content"] for file in arguments["files"]] == [
-        "[Timer]\nOnUnitInactiveSec=450s\n",
-        "[Timer]\nOnUnitInactiveSec=1s\n",
+        "[Timer]\nOnActiveSec=450s\nOnUnitInactiveSec=450s\n",
+        "[Timer]\nOnActiveSec=1s\nOnUnitInactiveSec=1s\n",
     ]
     assert [unit["name"] for unit in arguments["units"]] == [
         "twin-replicate@ssa.timer",

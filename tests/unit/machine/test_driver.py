@@ -260,7 +260,7 @@ def test_unknown_names(servers: Servers) -> None:
 def test_a_move_that_was_interrupted_is_finished_by_moving_again(servers: Servers) -> None:
     castor, pollux = servers
     write(castor)
-    castor.fault = lambda argv: (_ for _ in ()).throw(Killed()) if argv[0] == "lxc-stop" else None
+    castor.fault = lambda argv: (rest for _ in ()).throw(Killed()) if argv[0] == "lxc-stop" else None
     with pytest.raises(Killed):
         moved(castor, pollux)
     castor.fault = lambda argv: None
