@@ -242,13 +242,12 @@ def test_a_server_is_evacuated(site: Pair) -> None:
 )
 def test_the_controller_is_killed_around_the_commit(site: Pair, sentence: str) -> None:
     site.lab.reset(SITE)
-    process = site.start("migrate", *PLAYBOOKS["migrate"])
-    assert process.stdout
-    for line in process.stdout:
-        if sentence in line:
-            break
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with site.start("migrate", *PLAYBOOKS["migrate"]) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if sentence in line:
+                break
+        os.killpg(process.pid, signal.SIGKILL)
     site.done("migrate", *PLAYBOOKS["migrate"])
     assert site.homes()["ssa"] == ["pollux"]
     assert site.owners("ssa") == {"pollux 2"}

@@ -260,7 +260,12 @@ def test_unknown_names(servers: Servers) -> None:
 def test_a_move_that_was_interrupted_is_finished_by_moving_again(servers: Servers) -> None:
     castor, pollux = servers
     write(castor)
-    castor.fault = lambda argv: (rest for _ in ()).throw(Killed()) if argv[0] == "lxc-stop" else None
+
+    def fault(argv: tuple[str, ...]) -> None:
+        if argv[0] == "lxc-stop":
+            raise Killed
+
+    castor.fault = fault
     with pytest.raises(Killed):
         moved(castor, pollux)
     castor.fault = lambda argv: None
