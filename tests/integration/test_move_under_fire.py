@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -134,8 +135,8 @@ class Fire:
 
     def settled(self) -> str:
         """The law of every case. Returns the server that has the machine."""
-        last = self.bed.count()
         counts = self.acknowledged()
+        last = self.bed.count()
         with ThreadPoolExecutor() as pool:
             views = dict(zip((HERE, THERE), pool.map(self.view, (HERE, THERE)), strict=True))
         running = [name for name, view in views.items() if view.running]
@@ -154,7 +155,7 @@ class Fire:
 @pytest.fixture(scope="module")
 def bed() -> Iterator[Bed]:
     """A lab of its own: its servers are reset and powered off again and again."""
-    with Lab("fire") as lab:
+    with Lab(f"fire-{os.getpid()}") as lab:
         bed = Bed(lab)
         bed.ready()
         yield bed
