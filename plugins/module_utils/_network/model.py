@@ -167,7 +167,8 @@ def wanted_files(current: Network, wanted: Wanted, port: str) -> dict[str, str]:
     mac = current.interfaces[port].mac
     return {
         f"{bridge}.netdev": section("NetDev", Name=bridge, Kind="bridge", MACAddress=mac)
-        + section("Bridge", STP="no"),
+        # Without loops to look for a new port need not be listened to for 15 s before it forwards.
+        + section("Bridge", STP="no", ForwardDelaySec="0"),
         f"{bridge}.network": _bridge_network(current, wanted),
         f"{port}.network": section("Match", Name=port)
         + section("Network", Bridge=bridge, LinkLocalAddressing="no", IPv6AcceptRA="no"),
