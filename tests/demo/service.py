@@ -41,7 +41,7 @@ def count() -> int:
 
 
 class Server(socketserver.TCPServer):
-    """Not http.server's own, which asks the DNS for its name before it serves: where none answers, for 10 s."""
+    """Not http.server's own, which asks the DNS for its name first: for 10 s where none answers."""
 
     allow_reuse_address = True
 
