@@ -49,6 +49,7 @@ class Fire:
 
     def __init__(self, bed: Bed) -> None:
         self.bed, self.lab = bed, bed.lab
+        self._moves: list[subprocess.Popen[str]] = []
         self.lab.reset(STATE, (HERE, THERE))
         self.bed.count()
         prober = Path(__file__).with_name("prober.py")
@@ -57,10 +58,11 @@ class Fire:
         )
 
     def close(self) -> None:
-        self._prober.kill()
-        self._prober.wait()
-        if self._prober.stdout:
-            self._prober.stdout.close()
+        for process in (self._prober, *self._moves):
+            process.kill()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
 
     def acknowledged(self) -> list[int]:
         """All counts that the machine has served, in the order in which they were read."""
@@ -72,13 +74,15 @@ class Fire:
     def move(self, debug: str = "", server: str = HERE, to: str = THERE) -> subprocess.Popen[str]:
         """Start a move; debug: STEP:SIGNAL for the program itself."""
         command = f"TWIN_SIGNAL_AFTER={debug} twin move {MACHINE} --to {to} --json"
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.lab.ssh_command(server, command),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             text=True,
         )
+        self._moves.append(process)
+        return process
 
     def stopped_at(self, step: str) -> subprocess.Popen[str]:
         """A move that has carried out a step and stands still."""
