@@ -72,9 +72,7 @@ def test_a_half_written_journal_is_refused(journal: Journal, data: st.DataObject
 )
 def test_what_this_version_does_not_know_is_refused(key: str, value: object) -> None:
     text = json.dumps({**journal_data(SOME), key: value})
-    with pytest.raises(
-        Refused, match=r"^journal of machine ssa: it is no journal that this"
-    ):
+    with pytest.raises(Refused, match=r"^journal of machine ssa: it is no journal that this"):
         parse_journal(text, "ssa")
 
 
