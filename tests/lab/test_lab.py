@@ -9,8 +9,10 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -220,6 +222,26 @@ def test_a_frozen_process_stands_still_and_goes_on(lab: Lab) -> None:
     assert ticks()
     lab.signal("castor", signal.SIGKILL, pid=pid)
     until(lambda: lab.ssh("castor", "systemctl -q is-active ticker").returncode != 0, "the clock is dead")
+
+
+def test_processes_are_listed_while_groups_come_and_go(lab: Lab) -> None:
+    passing = lab.group.path / "control/passing/inner"
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            passing.mkdir(parents=True)
+            passing.rmdir()
+            passing.parent.rmdir()
+
+    with ThreadPoolExecutor() as pool:
+        coming = pool.submit(come_and_go)
+        try:
+            for _unused in range(200):
+                assert any(lab.group.processes())
+        finally:
+            stop.set()
+        coming.result()
 
 
 def test_a_power_cut_keeps_what_was_synced_and_a_reset_puts_it_back(lab: Lab) -> None:
