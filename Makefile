@@ -37,9 +37,7 @@ test: venv ## every test; the exit status is the verdict
 	@rm -rf build/coverage
 	@$(MAKE) stage-lint
 	@$(MAKE) stage-unit
-	@$(MAKE) -j2 stage-sanity stage-lab
-	@$(MAKE) stage-integration
-	@$(MAKE) stage-molecule
+	@$(MAKE) -j2 stage-sanity stage-fire stage-playbooks stage-integration stage-molecule
 	@$(MAKE) stage-coverage
 	@$(MAKE) down
 
@@ -90,32 +88,45 @@ unit: venv ## tests that need no host: unit tests and the laws
 sanity: venv ## ansible-test sanity
 	python3 tests/gates/sanity.py
 
-##### The gates that need the lab
+##### The gates that need a lab. Each has its own, so that they can run side by side
+
+FIRE := tests/integration/test_move_under_fire.py
+PLAYBOOKS := tests/integration/test_playbooks.py
+PYTEST = coverage run --data-file=build/coverage/data.$@ -m pytest
 
 .PHONY: lab
-lab: venv ## bring the lab up: castor, pollux and witness; build/inventory knows them
+lab: venv ## bring the lab up: castor, pollux and witness
 	$(LAB) up
-	rm -rf build/inventory
-	cp -r inventories/lab build/inventory
-	cp "$$($(LAB) inventory)" build/inventory/00-lab.ini
 
 .PHONY: down
 down: ## take the lab down
 	$(LAB) down
+	$(LAB) down --name molecule
+
+.PHONY: fire
+fire: venv ## the move, killed, cut and powered off at every step
+	$(PYTEST) $(FIRE)
+
+.PHONY: playbooks
+playbooks: venv ## the playbooks as people run them
+	$(PYTEST) $(PLAYBOOKS)
 
 .PHONY: integration
-integration: lab ## modules, plugins and the move on the lab, and the lab itself
-	$(LAB) run -- coverage run --data-file=build/coverage/data.integration -m pytest tests/integration
+integration: lab ## modules and plugins on the lab, and the lab itself
+	$(LAB) run -- $(PYTEST) tests/integration --ignore=$(FIRE) --ignore=$(PLAYBOOKS)
 	pytest tests/lab
 
 .PHONY: molecule
 molecule: venv ## one scenario per role, each upon the one before, on a lab that begins empty
-	$(LAB) down
-	@$(MAKE) lab
-	python3 -m tests.gates.host_coverage start lab
-	MOLECULE_GLOB='molecule/*/molecule.yml' $(LAB) run -- \
+	$(LAB) down --name molecule
+	$(LAB) up --name molecule
+	rm -rf build/inventory
+	cp -r inventories/lab build/inventory
+	cp "$$($(LAB) inventory --name molecule)" build/inventory/00-lab.ini
+	python3 -m tests.gates.host_coverage start molecule
+	MOLECULE_GLOB='molecule/*/molecule.yml' $(LAB) run --name molecule -- \
 	    molecule -c .config/molecule/config.yml test $(SCENARIOS:%=--scenario-name %)
-	python3 -m tests.gates.host_coverage collect lab
+	python3 -m tests.gates.host_coverage collect molecule
 
 .PHONY: coverage
 coverage: venv ## how much of module_utils the tests ran, here and on the hosts

@@ -143,7 +143,7 @@ class Pair:
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """A pair that nothing was ever run on."""
-    with Lab("playbooks") as lab:
+    with Lab(f"playbooks-{os.getpid()}") as lab:
         yield Pair(lab, tmp_path_factory.mktemp("playbooks"))
 
 
