@@ -103,7 +103,8 @@ class TestOnTheLab(EntranceCases):
             with pytest.raises(AnsibleConnectionFailure, match="its state is sudo: a password is required"):
                 connection.exec_command("true")
         finally:
-            lab.ssh("castor", "userdel", "--remove", "bob")
+            # By force: the kept connection of his is still there.
+            lab.ssh("castor", "userdel", "--force", "--remove", "bob", check=True)
 
 
 BOB = """
