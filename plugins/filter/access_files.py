@@ -33,26 +33,7 @@ _value:
   elements: dict
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from ansible_collections.twin.datacenter.plugins.module_utils._system.access import access_files
+from ansible_collections.twin.datacenter.plugins.plugin_utils.filters import filter_module
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
-from ansible_collections.twin.datacenter.plugins.module_utils._system import access
-
-
-def access_files(admins: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Keys and rights of administrators as files."""
-    try:
-        return access.access_files(admins)
-    except TwinError as error:
-        raise AnsibleFilterError(str(error)) from error
-
-
-class FilterModule:
-    """Filter ``access_files``."""
-
-    def filters(self) -> dict[str, Callable[..., Any]]:
-        """Its name and function."""
-        return {"access_files": access_files}
+FilterModule = filter_module(access_files)

@@ -14,15 +14,9 @@ description:
     a sentence each.
   - No host is contacted.
 positional: _input, machines
-options:
-  _input:
-    description: The pair, the variable C(twin).
-    type: dict
-    required: true
-  machines:
-    description: The machines by their names, the variable C(machines).
-    type: dict
-    required: true
+extends_documentation_fragment:
+  - twin.datacenter.filters.of_twin
+  - twin.datacenter.filters.machines
 """
 
 EXAMPLES = r"""
@@ -37,30 +31,20 @@ _value:
   type: dict
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import (
     parse_declaration,
     to_mapping,
 )
+from ansible_collections.twin.datacenter.plugins.plugin_utils.filters import filter_module
 
 
 def declaration(twin: Mapping[str, Any], machines: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The machines with their defaults filled in."""
-    try:
-        parsed = parse_declaration(twin, machines)[1]
-    except TwinError as error:
-        raise AnsibleFilterError(str(error)) from error
+    parsed = parse_declaration(twin, machines)[1]
     return {name: to_mapping(machine) for name, machine in parsed.items()}
 
 
-class FilterModule:
-    """Filter ``declaration``."""
-
-    def filters(self) -> dict[str, Callable[..., Any]]:
-        """Its name and function."""
-        return {"declaration": declaration}
+FilterModule = filter_module(declaration)

@@ -12,15 +12,13 @@ author: twin.datacenter contributors (@twin-datacenter)
 description:
   - Lists the machines that a server owns, those of the highest priority first.
 positional: _input, server
+extends_documentation_fragment:
+  - twin.datacenter.filters.server
 options:
   _input:
     description: The machines as M(twin.datacenter.machine_info) tells them on that server.
     type: list
     elements: dict
-    required: true
-  server:
-    description: Name of the server.
-    type: str
     required: true
 """
 
@@ -37,15 +35,7 @@ _value:
   elements: str
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.arguments import evacuated
+from ansible_collections.twin.datacenter.plugins.plugin_utils.filters import filter_module
 
-
-class FilterModule:
-    """Filter ``evacuated``."""
-
-    def filters(self) -> dict[str, Callable[..., Any]]:
-        """Its name and function."""
-        return {"evacuated": evacuated}
+FilterModule = filter_module(evacuated)

@@ -13,15 +13,10 @@ description:
   - Makes the O(ignore:links) of module M(twin.datacenter.bridge) from the declaration.
   - The nth server has the nth address of each network in C(twin.links).
 positional: _input, server, ports
+extends_documentation_fragment:
+  - twin.datacenter.filters.of_twin
+  - twin.datacenter.filters.server
 options:
-  _input:
-    description: The pair, the variable C(twin).
-    type: dict
-    required: true
-  server:
-    description: Name of the server.
-    type: str
-    required: true
   ports:
     description:
       - Its interface for each network of C(twin.links), in that order.
@@ -45,32 +40,29 @@ _value:
 """
 
 import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
+from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import (
     link_address,
     parse_twin,
 )
+from ansible_collections.twin.datacenter.plugins.plugin_utils.filters import filter_module
 
 
 def links(twin: Mapping[str, Any], server: str, ports: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Port and addresses of each link of a server."""
-    try:
-        pair = parse_twin(twin)
-    except TwinError as error:
-        raise AnsibleFilterError(str(error)) from error
+    pair = parse_twin(twin)
     if not ports:
         return []
     if server not in pair.servers:
-        raise AnsibleFilterError(f"server {server}: it is not of the pair {', '.join(pair.servers)}.")
+        raise Refused(f"server {server}", f"it is not of the pair {', '.join(pair.servers)}")
     if len(ports) != len(pair.links):
-        raise AnsibleFilterError(
-            f"ports of server {server}: {len(ports)} of them for {len(pair.links)} links of twin;"
-            " name one interface per link."
+        raise Refused(
+            f"ports of server {server}",
+            f"{len(ports)} of them for {len(pair.links)} links of twin",
+            "name one interface per link",
         )
     return [
         {
@@ -81,9 +73,4 @@ def links(twin: Mapping[str, Any], server: str, ports: Sequence[str] = ()) -> li
     ]
 
 
-class FilterModule:
-    """Filter ``links``."""
-
-    def filters(self) -> dict[str, Callable[..., Any]]:
-        """Its name and function."""
-        return {"links": links}
+FilterModule = filter_module(links)

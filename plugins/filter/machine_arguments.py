@@ -13,23 +13,20 @@ description:
   - Finds the machines that a server looks after, which are those that it owns and its own that nobody has
     yet, and gives the options of the modules that bring them about.
   - Fails when a machine is nowhere to be seen while a server is silent, for it may be there.
-positional: _input, twin, server, answers, defined
+positional: _input, twin, server, answers, playing, defined
+extends_documentation_fragment:
+  - twin.datacenter.filters.of_machines
+  - twin.datacenter.filters.twin
+  - twin.datacenter.filters.server
 options:
-  _input:
-    description: The machines by their names, the variable C(machines).
-    type: dict
-    required: true
-  twin:
-    description: The pair, the variable C(twin).
-    type: dict
-    required: true
-  server:
-    description: Name of the server.
-    type: str
-    required: true
   answers:
     description: By the name of each server what M(twin.datacenter.machine_info) said there, or null.
     type: dict
+    required: true
+  playing:
+    description: The servers that this run is for.
+    type: list
+    elements: str
     required: true
   defined:
     description: Names of the containers that the server has already.
@@ -42,8 +39,10 @@ EXAMPLES = r"""
 - name: The datasets of all machines of this server
   vars:
     __answers: {castor: "{{ __castor.machines }}", pollux: "{{ __pollux.machines }}"}
+    __arguments: >-
+      {{ machines | twin.datacenter.machine_arguments(twin, 'castor', __answers, ansible_play_hosts) }}
   twin.datacenter.zfs_dataset:
-    datasets: "{{ (machines | twin.datacenter.machine_arguments(twin, 'castor', __answers)).datasets }}"
+    datasets: "{{ __arguments.datasets }}"
 """
 
 RETURN = r"""
@@ -51,26 +50,27 @@ _value:
   description:
     - The C(names) of the machines, and for them the C(datasets) of M(twin.datacenter.zfs_dataset), the
       C(folders) of M(twin.datacenter.files) and the C(containers) of M(twin.datacenter.lxc_container).
+    - The C(removals) are names of machines with C(state=absent) for M(twin.datacenter.machine_removal),
+      which are C(owned) by the server, or of which it may have C(copies).
   type: dict
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.arguments import (
     containers_of,
     data_folders,
     datasets_of,
     machines_here,
+    removals_of,
 )
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import (
     Pair,
     Peer,
     parse_declaration,
 )
+from ansible_collections.twin.datacenter.plugins.plugin_utils.filters import filter_module
 
 
 def machine_arguments(
@@ -78,34 +78,28 @@ def machine_arguments(
     twin: Mapping[str, Any],
     server: str,
     answers: Mapping[str, Iterable[Mapping[str, Any]] | None],
+    playing: Collection[str],
     defined: Iterable[str] = (),
 ) -> dict[str, Any]:
     """The options of the modules, for the machines of one server."""
-    try:
-        parsed_twin, parsed = parse_declaration(twin, machines)
-        pair = Pair(
-            name=parsed_twin.name,
-            platform=parsed_twin.platform,
-            server=server,
-            pool=parsed_twin.pool,
-            bridge=parsed_twin.bridge,
-            unenforced=parsed_twin.unenforced,
-            twin=Peer("", ()),
-        )
-        here = machines_here(parsed, server, answers)
-        return {
-            "names": [machine.name for machine in here],
-            "datasets": [dataset for machine in here for dataset in datasets_of(machine, pair)],
-            "folders": data_folders(here, pair, defined),
-            "containers": containers_of(here, pair),
-        }
-    except TwinError as error:
-        raise AnsibleFilterError(str(error)) from error
+    parsed_twin, parsed = parse_declaration(twin, machines)
+    pair = Pair(
+        name=parsed_twin.name,
+        platform=parsed_twin.platform,
+        server=server,
+        pool=parsed_twin.pool,
+        bridge=parsed_twin.bridge,
+        unenforced=parsed_twin.unenforced,
+        twin=Peer("", ()),
+    )
+    here = machines_here(parsed, server, answers)
+    return {
+        "names": [machine.name for machine in here],
+        "datasets": [dataset for machine in here for dataset in datasets_of(machine, pair)],
+        "folders": data_folders(here, pair, defined),
+        "containers": containers_of(here, pair),
+        "removals": removals_of(parsed.values(), server, answers, playing),
+    }
 
 
-class FilterModule:
-    """Filter ``machine_arguments``."""
-
-    def filters(self) -> dict[str, Callable[..., Any]]:
-        """Its name and function."""
-        return {"machine_arguments": machine_arguments}
+FilterModule = filter_module(machine_arguments)

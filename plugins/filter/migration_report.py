@@ -34,15 +34,7 @@ _value:
   type: dict
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.arguments import migration_report
+from ansible_collections.twin.datacenter.plugins.plugin_utils.filters import filter_module
 
-
-class FilterModule:
-    """Filter ``migration_report``."""
-
-    def filters(self) -> dict[str, Callable[..., Any]]:
-        """Its name and function."""
-        return {"migration_report": migration_report}
+FilterModule = filter_module(migration_report)

@@ -13,19 +13,14 @@ description:
   - Checks a request to move machines, which may be answers to a survey, and fails with every fault at once.
   - No host is contacted.
 positional: _input, twin, machines
+extends_documentation_fragment:
+  - twin.datacenter.filters.twin
+  - twin.datacenter.filters.machines
 options:
   _input:
     description:
       - Either C(machines), a list of names, or C(server), all of whose machines leave it.
       - C(to) is the server that they are moved to; with C(server) it is by default the other one.
-    type: dict
-    required: true
-  twin:
-    description: The pair, the variable C(twin).
-    type: dict
-    required: true
-  machines:
-    description: The machines by their names, the variable C(machines).
     type: dict
     required: true
 """
@@ -42,28 +37,18 @@ _value:
   type: str
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._machine import arguments
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import parse_declaration
+from ansible_collections.twin.datacenter.plugins.plugin_utils.filters import filter_module
 
 
 def migration_target(request: Mapping[str, Any], twin: Mapping[str, Any], machines: Mapping[str, Any]) -> str:
     """The server that a migration goes to."""
-    try:
-        pair, parsed = parse_declaration(twin, machines)
-        return arguments.migration_target(pair, parsed, request)
-    except TwinError as error:
-        raise AnsibleFilterError(str(error)) from error
+    pair, parsed = parse_declaration(twin, machines)
+    return arguments.migration_target(pair, parsed, request)
 
 
-class FilterModule:
-    """Filter ``migration_target``."""
-
-    def filters(self) -> dict[str, Callable[..., Any]]:
-        """Its name and function."""
-        return {"migration_target": migration_target}
+FilterModule = filter_module(migration_target)

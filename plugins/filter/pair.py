@@ -14,15 +14,10 @@ description:
   - The nth server has the nth address of each network in C(twin.links); they are the first ways to the
     other one.
 positional: _input, server, addresses
+extends_documentation_fragment:
+  - twin.datacenter.filters.of_twin
+  - twin.datacenter.filters.server
 options:
-  _input:
-    description: The pair, the variable C(twin).
-    type: dict
-    required: true
-  server:
-    description: Name of the server.
-    type: str
-    required: true
   addresses:
     description: Each server's address in the common network, without prefix length; the last way to it.
     type: dict
@@ -41,30 +36,20 @@ _value:
   type: dict
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import (
     pair_of,
     parse_twin,
     to_mapping,
 )
+from ansible_collections.twin.datacenter.plugins.plugin_utils.filters import filter_module
 
 
 def pair(twin: Mapping[str, Any], server: str, addresses: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The content of the server's ``/etc/twin/pair.json``."""
-    try:
-        return to_mapping(pair_of(parse_twin(twin), server, addresses or {}))
-    except TwinError as error:
-        raise AnsibleFilterError(str(error)) from error
+    return to_mapping(pair_of(parse_twin(twin), server, addresses or {}))
 
 
-class FilterModule:
-    """Filter ``pair``."""
-
-    def filters(self) -> dict[str, Callable[..., Any]]:
-        """Its name and function."""
-        return {"pair": pair}
+FilterModule = filter_module(pair)

@@ -40,28 +40,18 @@ _value:
   type: dict
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._parity.model import compare
+from ansible_collections.twin.datacenter.plugins.plugin_utils.filters import filter_module
 
 
 def parity(
     servers: Mapping[str, Iterable[Mapping[str, Any]]], accepted: Sequence[str] = ()
 ) -> dict[str, Any]:
     """The report of what differs between two servers."""
-    try:
-        return compare(servers, accepted)
-    except TwinError as error:
-        raise AnsibleFilterError(str(error)) from error
+    return compare(servers, accepted)
 
 
-class FilterModule:
-    """Filter ``parity``."""
-
-    def filters(self) -> dict[str, Callable[..., Any]]:
-        """Its name and function."""
-        return {"parity": parity}
+FilterModule = filter_module(parity)

@@ -13,19 +13,10 @@ description:
   - Gives, for every machine, how often systemd has it replicated, which is twice within its C(rpo), and
     which ones this server is about to make.
 positional: _input, twin, server
-options:
-  _input:
-    description: The machines by their names, the variable C(machines).
-    type: dict
-    required: true
-  twin:
-    description: The pair, the variable C(twin).
-    type: dict
-    required: true
-  server:
-    description: Name of the server.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - twin.datacenter.filters.of_machines
+  - twin.datacenter.filters.twin
+  - twin.datacenter.filters.server
 """
 
 EXAMPLES = r"""
@@ -39,36 +30,27 @@ _value:
   description:
     - The C(files) of M(twin.datacenter.files), the C(units) of M(twin.datacenter.units) and the C(replicas),
       which are the machines of M(twin.datacenter.machine_replica).
+    - The C(gone) units are those of machines with C(state=absent).
   type: dict
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.arguments import (
     replicas_of,
     timers_of,
 )
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import parse_declaration
+from ansible_collections.twin.datacenter.plugins.plugin_utils.filters import filter_module
 
 
 def replication_arguments(
     machines: Mapping[str, Any], twin: Mapping[str, Any], server: str
 ) -> dict[str, Any]:
     """The files, units and first replicas of all machines."""
-    try:
-        parsed = parse_declaration(twin, machines)[1].values()
-    except TwinError as error:
-        raise AnsibleFilterError(str(error)) from error
+    parsed = parse_declaration(twin, machines)[1].values()
     return {**timers_of(parsed), "replicas": replicas_of(parsed, server)}
 
 
-class FilterModule:
-    """Filter ``replication_arguments``."""
-
-    def filters(self) -> dict[str, Callable[..., Any]]:
-        """Its name and function."""
-        return {"replication_arguments": replication_arguments}
+FilterModule = filter_module(replication_arguments)

@@ -170,6 +170,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             return None
 
     def _add(self, name: str, record: dict[str, Any], server: Mapping[str, Any]) -> None:
+        if record.get("error"):
+            display.warning(f"machine {name} on {record['server']}: {record['error']}")
         host = self.inventory.add_host(name)
         variables = {
             **{key: server[key] for key in _SHARED if key in server},

@@ -41,6 +41,7 @@ options:
       suite:
         description:
           - A suite of Debian, such as V(trixie). The control node needs mmdebstrap(1).
+          - Its machines ask the name servers of the control node, C(/etc/resolv.conf), unless given others.
           - Either this or O(images[].tarball).
         type: str
       packages:

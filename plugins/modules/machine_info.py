@@ -83,9 +83,19 @@ machines:
       description: The last snapshot that this server has brought to its twin.
       type: str
       returned: always
+    late:
+      description:
+        - That its replica is older than its C(rpo) allows, or missing, as a sentence.
+        - Null where it is neither, and for a machine that this server does not own.
+      type: str
+      returned: always
     machine:
       description: Its declaration without defaults.
       type: dict
+      returned: always
+    error:
+      description: What is damaged of it, such as its stored declaration; null where nothing is.
+      type: str
       returned: always
 """
 

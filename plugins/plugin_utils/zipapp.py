@@ -24,6 +24,7 @@ CACHE = "FOLDER"
 def home():
     path = f"{{CACHE}}/DIGEST"
     if not os.path.isdir(path):
+        import shutil
         import tempfile
         import zipfile
 
@@ -33,8 +34,11 @@ def home():
             with zipfile.ZipFile(sys.path[0]) as archive:
                 archive.extractall(new)
             os.rename(new, path)
+            # The version before may be at work, and imports what it needs when it needs it.
+            for old in sorted(os.scandir(CACHE), key=lambda each: each.stat().st_mtime)[:-2]:
+                shutil.rmtree(old.path, ignore_errors=True)
         except OSError:
-            return sys.path[0]
+            return path if os.path.isdir(path) else sys.path[0]
     return path
 
 

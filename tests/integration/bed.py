@@ -134,7 +134,9 @@ def pair_for(server: str) -> Pair:
     return Pair("sio", "debian", server, POOL, "br0", Peer(other, addresses), "witness")
 
 
-DROP_IN = Path(__file__).parents[2] / "roles/server/templates/zfs-fuse.conf.j2"
+_TEMPLATE = Path(__file__).parents[2] / "roles/server/templates/zfs-fuse.conf.j2"
+DROP_IN = "".join(_TEMPLATE.read_text().splitlines(keepends=True)[1:])
+"""How role server has systemd run zfs-fuse."""
 
 
 class Bed:
@@ -170,8 +172,7 @@ class Bed:
         self.sh("castor", MACHINE_OF_CASTOR, to_property(machine), stdin=text)
 
     def _make_server(self, name: str) -> list[str]:
-        drop_in = "\n".join(DROP_IN.read_text().splitlines()[1:])
-        return self.sh(name, SERVER, f"192.0.2.1{SERVERS[name]}", stdin=drop_in).splitlines()
+        return self.sh(name, SERVER, f"192.0.2.1{SERVERS[name]}", stdin=DROP_IN).splitlines()
 
     def _introduce(self, server: str, keys: Mapping[str, list[str]]) -> None:
         """Tell a server who its twin is and which key it has."""

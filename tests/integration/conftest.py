@@ -14,11 +14,18 @@ from tests.lab import Lab
 
 
 class LabHost(SshHost):
-    """A server of the lab, as its own administrator sees it: whole file system, any command."""
+    """A server of the lab, as its own administrator sees it: whole file system, any command.
 
-    def __init__(self, lab: Lab, name: str) -> None:
+    :param lasting: whether all commands go over one connection, whose making takes ten times what they do.
+    """
+
+    def __init__(self, lab: Lab, name: str, *, lasting: bool = False) -> None:
         super().__init__(name)
-        self.prefix = (*lab.ssh_command(name), "--")
+        *command, address = lab.ssh_command(name)
+        if lasting:
+            socket = f"ControlPath={lab.known_hosts.parent}/%h"
+            command += ["-o", "ControlMaster=auto", "-o", "ControlPersist=20", "-o", socket]
+        self.prefix = (*command, address, "--")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -56,19 +55,14 @@ def clear(host: LabHost) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
+def server(lab: Lab) -> Iterator[LabHost]:
     prepared = lab.ssh("castor", "sh", "-s", input=PREPARE)
     assert prepared.returncode == 0, prepared.stderr
-    host = LabHost(lab, "castor")
-    # One connection for some hundred commands, which take a tenth of its making.
-    *command, address = lab.ssh_command("castor")
-    command += ["-o", f"ControlPath={tmp_path_factory.mktemp('ssh')}/c"]
-    host.prefix = (*command, "-o", "ControlMaster=auto", "-o", "ControlPersist=60", address, "--")
+    host = LabHost(lab, "castor", lasting=True)
     clear(host)
     yield host
     clear(host)
     host.change(["rm", "-rf", "--one-file-system", ROOT])
-    subprocess.run([*command, "-O", "exit", address], capture_output=True, check=True)
 
 
 @pytest.fixture

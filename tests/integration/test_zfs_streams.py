@@ -30,8 +30,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._zfs.snapshot impo
 from ansible_collections.twin.datacenter.plugins.module_utils._zfs.snapshot_host import read_datasets
 from ansible_collections.twin.datacenter.plugins.module_utils._zfs.transfer import read_replica, replicate
 from ansible_collections.twin.datacenter.plugins.modules import zfs_replica, zfs_snapshot
-from tests.integration.bed import DROP_IN
-from tests.integration.conftest import LabHost
+from tests.integration.zfs_bed import DISKS, ZfsServer
 from tests.lab import Lab
 from tests.laws import cases_zfs_replica, cases_zfs_snapshot, laws
 from tests.laws.cases_zfs_replica import item
@@ -39,43 +38,20 @@ from tests.laws.cases_zfs_replica import item
 Use = cases_zfs_snapshot.Use | cases_zfs_replica.Use
 POOL = "flow"
 TREE = f"{POOL}/m"
-PREPARE = """
-set -eu
-if ! command -v zfs >/dev/null; then
-    mkdir -p /etc/systemd/system/zfs-fuse.service.d
-    cat >/etc/systemd/system/zfs-fuse.service.d/twin.conf
-    apt-get -qq update
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends zfs-fuse >/dev/null
-fi
-[ -e /srv/flow.img ] || truncate -s 1G /srv/flow.img
-"""
-FRESH = """
-set -eu
-# An unmount of zfs-fuse goes on after its answer.
-while zpool list flow >/dev/null 2>&1; do zpool destroy flow 2>/dev/null || sleep 0.05; done
-zpool create -f flow /srv/flow.img 2>/dev/null
-"""
 
 
-class Server(LabHost):
+class Server(ZfsServer):
     """A server of the lab which reaches the other one, through the control node."""
 
     other: Server
-
-    def __init__(self, lab: Lab, name: str) -> None:
-        super().__init__(lab, name)
-        # Hundreds of commands go there: one connection for all of them.
-        at = self.prefix.index("ssh") + 1
-        socket = f"ControlPath={lab.known_hosts.parent}/%h"
-        shared = ("-o", "ControlMaster=auto", "-o", "ControlPersist=20", "-o", socket)
-        self.prefix = (*self.prefix[:at], *shared, *self.prefix[at:])
 
     def reach(self, peer: Peer) -> WritableHost:
         return self.other
 
     def fresh(self, lines: tuple[str, ...] = ()) -> None:
-        """An empty pool, and then a script."""
-        self.change(["sh", "-c", FRESH])
+        """A new pool, for what is held cannot be taken out of one; and then a script."""
+        self.new_disks((), [POOL])
+        self.pool(POOL)
         self.script(lines)
 
     def script(self, lines: Iterable[str]) -> None:
@@ -112,14 +88,14 @@ class Server(LabHost):
 
 @pytest.fixture(scope="module")
 def servers(lab: Lab) -> Iterator[tuple[Server, Server]]:
-    drop_in = "\n".join(DROP_IN.read_text().splitlines()[1:])
     castor, pollux = (Server(lab, name) for name in ("castor", "pollux"))
     castor.other, pollux.other = pollux, castor
     for server in (castor, pollux):
-        server.change(["sh", "-c", PREPARE], stdin=drop_in)
+        server.install()
     yield castor, pollux
     for server in (castor, pollux):
-        server.change(["sh", "-c", "zpool destroy flow; rm -f /srv/flow.img"])
+        server.new_disks((), [POOL])
+        server.change(["rm", "-r", DISKS])
 
 
 @pytest.fixture

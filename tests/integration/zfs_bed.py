@@ -48,19 +48,14 @@ done
 
 
 class ZfsServer(LabHost):
-    """A server reached over one ssh connection, for there go hundreds of commands."""
+    """A server on which hundreds of commands are run."""
 
     def __init__(self, lab: Lab, name: str) -> None:
-        super().__init__(lab, name)
-        at = self.prefix.index("ssh") + 1
-        socket = f"ControlPath={lab.known_hosts.parent}/zfs-%h"
-        shared = ("-o", "ControlMaster=auto", "-o", "ControlPersist=20", "-o", socket)
-        self.prefix = (*self.prefix[:at], *shared, *self.prefix[at:])
+        super().__init__(lab, name, lasting=True)
 
     def install(self) -> None:
         """Make the real ZFS run here."""
-        drop_in = "\n".join(DROP_IN.read_text().splitlines()[1:])
-        self.change(["sh", "-c", _INSTALL, "sh", DISKS], stdin=drop_in)
+        self.change(["sh", "-c", _INSTALL, "sh", DISKS], stdin=DROP_IN)
 
     def pool(self, name: str) -> None:
         """Make a pool on a disk of its own name."""

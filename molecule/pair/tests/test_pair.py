@@ -56,5 +56,14 @@ def test_images_are_the_same(host: Host) -> None:
     assert host.check_output(question) == there.split("\t")[2]
 
 
+def test_a_timer_looks_for_moves_that_were_cut_off(host: Host) -> None:
+    timer = host.service("twin-resume.timer")
+    assert timer.is_running
+    assert timer.is_enabled
+    host.check_output("systemctl start twin-resume.service")
+    assert host.check_output("systemctl show -P Result twin-resume.service") == "success"
+    assert host.check_output("journalctl --unit=twin-resume --output=cat --quiet --no-pager") == ""
+
+
 def test_the_servers_are_alike(host: Host) -> None:
     assert json.loads(host.file("/var/lib/twin/reports/parity.json").content_string)["alike"]

@@ -32,6 +32,8 @@ def test_replicas_are_no_older_than_promised(host: Host) -> None:
     for name in owned(host):
         assert ledger[name]["failed"] is None
         assert time.time() - ledger[name]["time"] < RPO[name]
+    machines = json.loads(host.check_output("twin info"))["machines"]
+    assert not [machine["late"] for machine in machines if machine["late"]]
 
 
 def test_replicas_cannot_be_written(host: Host) -> None:

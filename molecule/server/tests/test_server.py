@@ -37,3 +37,8 @@ def test_the_program_explains_itself(host: Host) -> None:
     said = host.run("twin --help")
     assert said.rc == 0
     assert "replicate" in said.stdout
+
+
+def test_all_replications_may_connect_at_once_and_a_twin_that_is_gone_is_noticed(host: Host) -> None:
+    settings = host.check_output("sshd -T -C addr=10.1.0.1,user=root,host=castor").splitlines()
+    assert {"maxstartups 100:30:200", "clientaliveinterval 5"} <= set(settings)

@@ -104,7 +104,8 @@ def make_plan(
 ) -> Plan:
     """Order the steps and cut both pictures down to what the steps touch.
 
-    :raises ValueError: when needs go round in a circle, or a step touches a key without showing it.
+    :raises Refused: when needs go round in a circle.
+    :raises ValueError: when a step touches a key without showing it.
     """
     ordered = order(tuple(steps))
     keys = sorted({step.key for step in ordered})
@@ -133,7 +134,7 @@ def order(steps: Sequence[Step]) -> tuple[Step, ...]:
 
     Steps with one key keep their order among themselves.
 
-    :raises ValueError: when needs go round in a circle.
+    :raises Refused: when needs go round in a circle.
     """
     by_key: dict[str, list[Step]] = {}
     for step in steps:
@@ -145,7 +146,7 @@ def order(steps: Sequence[Step]) -> tuple[Step, ...]:
         if placed.get(key):
             return
         if key in placed:
-            raise ValueError(f"the steps of {key!r} need each other in a circle")
+            raise Refused(f"steps of {key}", "what they need needs them", "declare that in two tasks")
         placed[key] = False
         for step in by_key[key]:
             for need in step.needs:

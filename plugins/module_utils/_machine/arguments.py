@@ -33,7 +33,11 @@ def machines_here(
     """
     picture = one_picture(answers)
     silent = sorted(name for name, records in answers.items() if records is None)
-    new = [name for name, machine in machines.items() if name not in picture and machine.home == server]
+    new = [
+        name
+        for name, machine in machines.items()
+        if name not in picture and machine.home == server and machine.state != "absent"
+    ]
     if new and silent:
         raise Refused(
             f"machine {new[0]} cannot be made on {server}",
@@ -43,8 +47,36 @@ def machines_here(
     return [
         machine
         for name, machine in machines.items()
-        if (picture[name]["server"] == server if name in picture else machine.home == server)
+        if machine.state != "absent"
+        and (picture[name]["server"] == server if name in picture else machine.home == server)
     ]
+
+
+def removals_of(
+    machines: Iterable[Machine],
+    server: str,
+    answers: Mapping[str, Iterable[Mapping[str, Any]] | None],
+    playing: Collection[str],
+) -> dict[str, list[str]]:
+    """The machines with ``state: absent``: ``owned`` are those that live on a server; of the others it may
+    have ``copies``.
+
+    :param playing: the servers that this run is for. A machine goes from both in one run: were only its
+        replica removed, it would come again, and were only the machine removed, its replica would stay.
+    :raises Refused: when there is something to be removed and a server is left out.
+    """
+    picture = one_picture(answers)
+    absent = [machine.name for machine in machines if machine.state == "absent"]
+    left = [name for name in absent if name in picture]
+    missing = [name for name in answers if name not in playing]
+    if left and missing:
+        raise Refused(
+            f"machine {left[0]} cannot be removed",
+            f"this run is without {missing[0]}",
+            "run for both servers, with both of them up",
+        )
+    owned = [name for name in left if picture[name]["server"] == server]
+    return {"owned": owned, "copies": [name for name in absent if name not in owned]}
 
 
 def datasets_of(machine: Machine, pair: Pair) -> list[dict[str, Any]]:
@@ -99,15 +131,21 @@ def timers_of(machines: Iterable[Machine]) -> dict[str, list[dict[str, Any]]]:
     """The timers of replication, as modules files and units want them.
 
     Both servers have all of them: the one that does not own a machine leaves it alone. A replica is
-    made twice within the machine's ``rpo``, so that one failure is no breach.
+    made twice within the machine's ``rpo``, so that one failure is no breach. The ``gone`` units are those
+    of machines with ``state: absent``.
     """
-    arguments: dict[str, list[dict[str, Any]]] = {"files": [], "units": []}
+    arguments: dict[str, list[dict[str, Any]]] = {"files": [], "units": [], "gone": []}
     for machine in machines:
         timer = f"twin-replicate@{machine.name}.timer"
+        path = f"/etc/systemd/system/{timer}.d/rpo.conf"
+        if machine.state == "absent":
+            arguments["files"].append({"path": path, "state": "absent"})
+            arguments["gone"].append({"name": timer, "enabled": False, "active": False})
+            continue
         pace = max(machine.rpo // 2, 1)
         arguments["files"].append(
             {
-                "path": f"/etc/systemd/system/{timer}.d/rpo.conf",
+                "path": path,
                 "content": f"[Timer]\nOnActiveSec={pace}s\nOnUnitInactiveSec={pace}s\n",
                 "restart": [timer],
             }
@@ -118,7 +156,11 @@ def timers_of(machines: Iterable[Machine]) -> dict[str, list[dict[str, Any]]]:
 
 def replicas_of(machines: Iterable[Machine], server: str) -> list[dict[str, Any]]:
     """The machines that have to have a replica, as module machine_replica wants them."""
-    return [{"name": machine.name, "planned": machine.home == server} for machine in machines]
+    return [
+        {"name": machine.name, "planned": machine.home == server}
+        for machine in machines
+        if machine.state != "absent"
+    ]
 
 
 def migration_target(twin: Twin, machines: Collection[str], request: Mapping[str, Any]) -> str:

@@ -249,11 +249,13 @@ def parse_declaration(twin: Any, machines: Any) -> tuple[Twin, dict[str, Machine
         faults.extend(found)
     if sound:
         faults.extend(_pair_faults(pair))
+    staying = {name: machine for name, machine in parsed.items() if machine.state != "absent"}
     for machine in parsed.values():
         if sound:
             faults.extend(_place_faults(pair, machine))
-        faults.extend(_neighbour_faults(machine, parsed))
-    faults.extend(_double_addresses(parsed.values()))
+    for machine in staying.values():
+        faults.extend(_neighbour_faults(machine, staying))
+    faults.extend(_double_addresses(staying.values()))
     return fields.unless(faults, (pair, parsed))
 
 
@@ -462,7 +464,7 @@ _MACHINE: Mapping[str, Field] = {
     "kind": Field(fields.choice(*KINDS)),
     "home": Field(fields.label),
     "image": Field(_part),
-    "state": Field(fields.choice("started", "stopped")),
+    "state": Field(fields.choice("started", "stopped", "absent")),
     "failover": Field(fields.choice("none", "manual", "auto")),
     "rpo": Field(fields.above_zero(parse_duration), format_duration),
     "start_stale": Field(parse_bool),

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import time
@@ -25,15 +24,14 @@ from .._zfs.stream import How
 from .._zfs.stream import Side as Tree
 from .._zfs.transfer import Sent, read_replica, replicate
 from .declaration import Machine
-from .host import LEDGER, LOCK_PATIENCE, Station
+from .host import Station
 from .journal import Journal, Owner, Round, Stage, journal_data
 from .kinds import dataset_of
 from .move import Done, Relay, Side, Step, Stuck, Verb, committed, drive, leading, next_step, side_of
 from .peer import Twin
 from .preflight import blockers
+from .rpo import PREFIX
 
-PREFIX = "twin-"
-"""Of the snapshots that moves and replication make; retention touches no others."""
 KEEP: Mapping[str, int] = {"last": 3, "hourly": 6, "daily": 3}
 _PATIENCE = 30.0
 _PAUSE = 0.5
@@ -44,6 +42,10 @@ DEBUG = "TWIN_SIGNAL_AFTER"
 
 class Interrupted(TwinError):
     """Somebody asked the process to end."""
+
+
+class Tolerable(TwinError):
+    """A replication failed, and the replica is not older yet than it may be."""
 
 
 Tell = Callable[..., None]
@@ -122,8 +124,10 @@ class Driver:
     def _at_target(self, step: Step) -> None:
         journal = step.journal
         if journal.target == self.station.server:
-            # Only `start` is done by the target on its own, while the source is dead.
+            # Only `start` is done by the target on its own, while the source is dead. It is done once:
+            # who stops the machine after that has a reason.
             self.station.start(journal)
+            self.station.note(_measured(journal))
             return
         asked = {Verb.CLOSE_TARGET: "close"}.get(step.verb, str(step.verb))
         payload: Any = journal_data(journal)
@@ -352,6 +356,8 @@ def replicate_machine(driver: Driver) -> str:
     A machine that is not this server's, or is being moved, is left alone.
 
     :returns: what was done, as a sentence.
+    :raises Tolerable: when it failed, and the replica is within the machine's ``rpo`` all the same.
+    :raises TwinError: when it failed, and the replica is older than that.
     """
     station, name = driver.station, driver.name
     owner, journal = station.owner(name), station.journal(name)
@@ -360,17 +366,19 @@ def replicate_machine(driver: Driver) -> str:
     if journal and journal.open:
         return f"machine {name} is being moved"
     began = time.time()
-    snapshot = driver.snapshot()
     try:
+        snapshot = driver.snapshot()
         sent = driver.send()
     except TwinError as error:
-        _enter(station, name, {"failed": round(began), "error": str(error)})
-        raise
+        station.enter(name, {"failed": round(began), "error": str(error)})
+        age = station.replica(name)
+        kind = TwinError if age.late else Tolerable
+        raise kind(age.sentence, str(error).rstrip("."), **error.facts) from error
     entry = {
         "snapshot": snapshot, "time": round(began), "bytes": sent.count, "seconds": round(sent.seconds, 2),
         "to": station.pair.twin.server, "rpo": station.machine(name).rpo, "failed": None, "error": None,
     }  # fmt: skip
-    _enter(station, name, entry)
+    station.enter(name, entry)
     prune(driver)
     return f"machine {name}: {human_size(sent.count)} sent to {station.pair.twin.server}"
 
@@ -383,19 +391,6 @@ def prune(driver: Driver) -> None:
             ours: list[Snapshot] = [each for each in dataset.snapshots if each.name.startswith(PREFIX)]
             for old in superfluous(ours, KEEP):
                 destroy_snapshot(host, f"{name}@{old.name}")
-
-
-def _enter(station: Station, name: str, entry: Mapping[str, Any]) -> None:
-    """Bring an entry of the ledger up to date, together with those of other machines."""
-    with station.locked("replication-ledger", patience=LOCK_PATIENCE):
-        try:
-            ledger = dict(json.loads(station.host.read(LEDGER) or "{}"))
-        except ValueError:
-            ledger = {}
-        machines = dict(ledger.get("machines", {}))
-        machines[name] = {**machines.get(name, {}), **entry}
-        text = json.dumps({"server": station.server, "machines": machines}, indent=1, sort_keys=True)
-        station.writer.write(LEDGER, text + "\n")
 
 
 @contextlib.contextmanager

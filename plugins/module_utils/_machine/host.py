@@ -28,6 +28,7 @@ from .journal import Journal, Owner, Stage, parse_journal, parse_owner, print_jo
 from .kinds import KINDS, dataset_of, kind_of
 from .move import Side, may_start
 from .preflight import Prospect
+from .rpo import Age, age_of
 
 JOURNALS = "/var/lib/twin/journal"
 LEDGER = "/var/lib/twin/reports/replication.json"
@@ -167,33 +168,76 @@ class Station:
         """All machines that this server has anything of (``twin info``)."""
         top = f"{self.pair.pool}/machines"
         found = _get(self.host, ["-d", "1"], (OWNER, DECLARATION), top)
-        replicated = _ledger(self.host)
-        machines = [
-            self._info_of(name.removeprefix(f"{top}/"), properties, replicated)
-            for name, properties in sorted(found.items())
-            if "@" not in name and name != top
-        ]
+        ledger, running = self.ledger(), self._all_running()
+        machines = []
+        for dataset, properties in sorted(found.items()):
+            name = dataset.removeprefix(f"{top}/")
+            if "@" not in name and dataset != top:
+                machines.append(self._info_of(name, properties, ledger.get(name, {}), name in running))
         return {"server": self.server, "pool": self.pair.pool, "machines": machines}
 
+    def _all_running(self) -> set[str]:
+        names: set[str] = set()
+        for kind in KINDS.values():
+            with contextlib.suppress(CommandMissing):
+                names |= kind.all_running(self.host)
+        return names
+
     def _info_of(
-        self, name: str, properties: Mapping[str, Property], replicated: Mapping[str, Any]
+        self, name: str, properties: Mapping[str, Property], entry: Mapping[str, Any], running: bool
     ) -> dict[str, Any]:
-        declaration = _own(properties, DECLARATION)
-        text = _own(properties, OWNER)
-        owner = None if text is None else parse_owner(text)
-        machine = None if declaration is None else from_property(name, declaration)
+        owner = machine = replicated = error = age = None
+        try:
+            if (text := _own(properties, OWNER)) is not None:
+                owner = parse_owner(text, f"{OWNER} of machine {name}")
+            if (text := _own(properties, DECLARATION)) is not None:
+                machine = from_property(name, text)
+            replicated = self._replicated(name, entry)
+            if machine and owner and owner.server == self.server:
+                age = self._age(machine, replicated)
+        except Refused as refused:
+            # What is damaged of one machine must not hide the others.
+            error = str(refused)
         return {
             "name": name,
             "kind": machine.kind if machine else None,
-            "state": "running" if self.running(name) else "stopped",
+            "state": "running" if running else "stopped",
             "owner": owner.server if owner else None,
             "epoch": owner.epoch if owner else None,
             "role": "owner" if owner and owner.server == self.server else "replica",
             "image": machine.image if machine else None,
             "addresses": list(machine.addresses) if machine else [],
-            "replicated": self._replicated(name, replicated.get(name, {})),
+            "replicated": replicated,
+            "late": age.sentence if age and age.late else None,
             "machine": to_mapping(machine, defaults=False) if machine else None,
+            "error": error,
         }
+
+    def ledger(self) -> Mapping[str, Any]:
+        """The entries of the replication ledger by machine; a damaged one is as good as none."""
+        with contextlib.suppress(ValueError):
+            return dict(json.loads(self.host.read(LEDGER) or "{}").get("machines", {}))
+        return {}
+
+    def enter(self, name: str, entry: Mapping[str, Any] | None) -> None:
+        """Bring a machine's entry of the ledger up to date, and leave those of others; None takes it out."""
+        with self.locked("replication-ledger", patience=LOCK_PATIENCE):
+            machines = dict(self.ledger())
+            known = machines.pop(name, {})
+            if entry is not None:
+                machines[name] = {**known, **entry}
+            text = json.dumps({"server": self.server, "machines": machines}, indent=1, sort_keys=True)
+            self.writer.write(LEDGER, text + "\n")
+
+    def replica(self, name: str) -> Age:
+        """How old the replica of a machine of this server is.
+
+        :raises Refused: when there is no such machine here.
+        """
+        return self._age(self.machine(name), self._replicated(name, self.ledger().get(name, {})))
+
+    def _age(self, machine: Machine, snapshot: str | None) -> Age:
+        return age_of(machine.name, self.pair.twin.server, machine.rpo, snapshot, time.time())
 
     def _replicated(self, name: str, entry: Mapping[str, Any]) -> str | None:
         """The last snapshot that the twin has too: it was sent there, or came from there with the machine."""
@@ -454,13 +498,6 @@ def _addresses(host: Host) -> list[str]:
     """The server's own addresses (ip-address(8))."""
     links = json.loads(host.run(["ip", "-j", "address"]).out or "[]")
     return [each["local"] for link in links for each in link.get("addr_info", ())]
-
-
-def _ledger(host: Host) -> Mapping[str, Any]:
-    """The replication ledger's entries by machine; a damaged one is as good as none."""
-    with contextlib.suppress(ValueError):
-        return dict(json.loads(host.read(LEDGER) or "{}").get("machines", {}))
-    return {}
 
 
 def _journal_path(name: str) -> str:

@@ -23,6 +23,9 @@ class Kind(Protocol):
     def define(self, host: WritableHost, machine: Machine, pair: Pair) -> None:
         """Make the definition what was declared; what nobody declared is kept."""
 
+    def defined(self, host: Host, name: str) -> bool:
+        """Whether this host has a definition of that name."""
+
     def foreign(self, host: Host, name: str, pair: Pair) -> str:
         """What has taken the name on this host and is not of this pair; empty when nothing has."""
 
@@ -38,6 +41,9 @@ class Kind(Protocol):
     def running(self, host: Host, name: str) -> bool:
         """Whether it runs."""
 
+    def all_running(self, host: Host) -> set[str]:
+        """The names of all that run, by one look however many there are."""
+
     def wait(self, host: Host, machine: Machine, pair: Pair, timeout: int) -> None:
         """Wait until it answers; an error when it does not within the timeout (seconds)."""
 
@@ -48,6 +54,9 @@ class Kind(Protocol):
 class _Lxc:
     def define(self, host: WritableHost, machine: Machine, pair: Pair) -> None:
         lxc.define(host, container_of(machine, pair))
+
+    def defined(self, host: Host, name: str) -> bool:
+        return host.read(f"{lxc.PATH}/{name}/config") is not None
 
     def foreign(self, host: Host, name: str, pair: Pair) -> str:
         path = f"{lxc.PATH}/{name}/config"
@@ -75,6 +84,9 @@ class _Lxc:
 
     def running(self, host: Host, name: str) -> bool:
         return lxc.running(host, name)
+
+    def all_running(self, host: Host) -> set[str]:
+        return {name for name, (state, _pid) in lxc.read_states(host).items() if state != "stopped"}
 
     def wait(self, host: Host, machine: Machine, pair: Pair, timeout: int) -> None:
         lxc.wait_for_answer(host, machine.name, container_of(machine, pair).check, timeout)

@@ -330,7 +330,7 @@ def _alone(journal: Journal, target: Side) -> Decision:
             f"so it must not be started here; when {server} is back: twin resume {machine}",
             journal=journal,
         )
-    if target.replica or (journal.running and not target.running):
+    if target.replica or (journal.running and journal.downtime is None):
         return _start(journal)
     return Stuck(
         f"machine {machine} is on {twin}, which owns it; the old copy on {server} becomes the replica when "

@@ -6,7 +6,7 @@
 Each verb imports what it needs: the twin calls ``peer`` for every stream, and LXC ``guard`` at every start.
 
 Exit codes: 0 done; 1 failed, and for a move: the machine is where it was; 2 refused, nothing was
-touched; 3 not finished, ``twin resume`` finishes it.
+touched; 3 not finished, ``twin resume`` finishes it; for a replication: it will be tried again in time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._core.errors import Refused, TwinError
@@ -37,18 +37,24 @@ _SILENCE = 4.0
 """Seconds after which a long step is said to go on."""
 _RELAYED = ("move", "resume", "undo", "info")
 """What the other server may have run here."""
+_REMEMBERED = "/run/twin/unfinished.json"
+"""What was last said of each move that nobody could finish, so that a timer says it once."""
 
 
 class Teller:
     """Says what is done, line by line, to people or (as JSON) to programs, and never falls silent for long.
 
     Whoever listens may go away: that changes nothing.
+
+    :param known: a last line that need not be said again.
     """
 
-    def __init__(self, as_json: bool) -> None:
+    def __init__(self, as_json: bool, known: str = "") -> None:
         import threading
 
         self._as_json = as_json
+        self._known = known
+        self.ended = ""
         self._lock = threading.Lock()
         self._last = time.monotonic()
         self._doing = ""
@@ -60,8 +66,15 @@ class Teller:
 
     def end(self, sentence: str, code: int, **facts: Any) -> int:
         """The last line."""
-        self._print({"end": sentence, "rc": code, **facts}, sentence)
+        self.ended = sentence
+        if sentence != self._known:
+            self._print({"end": sentence, "rc": code, **facts}, sentence)
         return code
+
+    def fail(self, error: TwinError) -> int:
+        """An error as the last line."""
+        code = REFUSED if isinstance(error, Refused) else FAILED
+        return self.end(str(error), code, error=str(error), busy=isinstance(error, Busy))
 
     def _print(self, data: Mapping[str, Any], sentence: str) -> None:
         line = json.dumps({"time": round(time.time(), 2), **data}) if self._as_json else sentence
@@ -138,11 +151,15 @@ def run(words: Sequence[str], scene: Scene) -> int:
     try:
         return int(_VERBS[options.verb](options, teller, scene))
     except TwinError as error:
-        code = REFUSED if isinstance(error, Refused) else FAILED
         if getattr(options, "json", False):
-            return teller.end(str(error), code, error=str(error), busy=isinstance(error, Busy))
+            return teller.fail(error)
         sys.stderr.write(f"twin: {error}\n")
-        return code
+        return REFUSED if isinstance(error, Refused) else FAILED
+
+
+def _worst(codes: Iterable[int]) -> int:
+    """The exit code for several machines: what needs somebody comes before what will be tried again."""
+    return max(codes, key=(DONE, UNFINISHED, FAILED, REFUSED).index, default=DONE)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -161,6 +178,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     resume = verbs.add_parser("resume", parents=[with_json], help="finish moves that were interrupted")
     resume.add_argument("name", nargs="?", help="the machine; all of them when none is named")
+    resume.add_argument(
+        "--unattended", action="store_true", help="for the timer: pass over what is at work, repeat nothing"
+    )
     verbs.add_parser("undo", parents=[of_one, with_json], help="take back a move that was not committed")
     replicate = verbs.add_parser(
         "replicate", parents=[with_json], help="bring this server's machines to the twin"
@@ -213,19 +233,64 @@ def _announce(plan: Forecast, teller: Teller) -> int:
 
 
 def _resume(options: argparse.Namespace, teller: Teller, scene: Scene) -> int:
-    from .journal import Journal
-
+    if options.name and not options.unattended:
+        return _resume_one(options.name, options, teller, scene)
     station = scene.station()
-    names = [options.name] if options.name else []
+    names = [options.name] if options.name else _unfinished(station)
+    if options.unattended:
+        return _resume_unattended(names, options, scene)
     if not names:
-        known: dict[str, Journal | None] = {name: station.journal(name) for name in station.journals()}
-        names = [name for name, journal in known.items() if journal and journal.open]
-        if not names:
-            return teller.end("no move is unfinished", DONE, changed=False)
-    return max(_resume_one(name, options.json, teller, scene) for name in names)
+        return teller.end("no move is unfinished", DONE, changed=False)
+    codes = []
+    for name in names:
+        try:
+            codes.append(_resume_one(name, options, teller, scene))
+        except TwinError as error:
+            codes.append(teller.fail(error))
+    return _worst(codes)
 
 
-def _resume_one(name: str, as_json: bool, teller: Teller, scene: Scene) -> int:
+def _unfinished(station: Station) -> list[str]:
+    """The machines with a move that is not finished, or of which nobody can tell."""
+    names = []
+    for name in station.journals():
+        try:
+            journal = station.journal(name)
+        except Refused:
+            names.append(name)
+        else:
+            names += [name] if journal and journal.open else []
+    return names
+
+
+def _resume_unattended(names: Sequence[str], options: argparse.Namespace, scene: Scene) -> int:
+    """The same for a timer: silent where nothing is to be done, and where nothing has become of it since."""
+    station = scene.station()
+    before = json.loads(station.host.read(_REMEMBERED) or "{}")
+    # Who was named is one of several.
+    after = {name: said for name, said in before.items() if options.name and name not in names}
+    codes = []
+    for name in names:
+        teller = Teller(options.json, before.get(name, ""))
+        try:
+            code = _resume_one(name, options, teller, scene)
+        except Busy:
+            # Its move is at work, or somebody resumes or undoes it by hand.
+            continue
+        except TwinError as error:
+            code = teller.fail(error)
+        else:
+            # A machine that stays where it was has come to rest: that is what a timer is for.
+            code = DONE if code == FAILED else code
+        codes.append(code)
+        if code != DONE and teller.ended:
+            after[name] = teller.ended
+    if after != before:
+        station.writer.write(_REMEMBERED, json.dumps(after))
+    return _worst(codes)
+
+
+def _resume_one(name: str, options: argparse.Namespace, teller: Teller, scene: Scene) -> int:
     from .driver import interruptible, resume
     from .move import Relay
 
@@ -234,7 +299,7 @@ def _resume_one(name: str, as_json: bool, teller: Teller, scene: Scene) -> int:
         decision = resume(driver)
         if not isinstance(decision, Relay):
             return _conclude(decision, driver, teller)
-    return _relay(driver, ["resume", name], as_json, scene)
+    return _relay(driver, ["resume", name, *["--unattended"] * options.unattended], options.json, scene)
 
 
 def _undo(options: argparse.Namespace, teller: Teller, scene: Scene) -> int:
@@ -293,11 +358,11 @@ def _relay(driver: Driver, words: Sequence[str], as_json: bool, scene: Scene) ->
 
 
 def _replicate(options: argparse.Namespace, teller: Teller, scene: Scene) -> int:
-    from .driver import replicate_machine
+    from .driver import Tolerable, replicate_machine
 
     station = scene.station()
     names = options.names or [each["name"] for each in station.info()["machines"] if each["role"] == "owner"]
-    code = DONE
+    codes = []
     with teller.awake():
         for name in names:
             try:
@@ -306,9 +371,11 @@ def _replicate(options: argparse.Namespace, teller: Teller, scene: Scene) -> int
             except Busy as error:
                 # Not a fault of replication: the machine is being moved, or another timer was quicker.
                 teller(str(error), machine=name)
+            except Tolerable as error:
+                codes.append(teller.end(str(error), UNFINISHED, error=str(error), machine=name))
             except TwinError as error:
-                code = teller.end(str(error), FAILED, error=str(error), machine=name)
-    return code
+                codes.append(teller.end(str(error), FAILED, error=str(error), machine=name))
+    return _worst(codes)
 
 
 def _guard(options: argparse.Namespace, _teller: Teller, scene: Scene) -> int:

@@ -42,26 +42,26 @@ def parse_machines(items: Iterable[Mapping[str, Any]]) -> tuple[Wanted, ...]:
     return machines
 
 
-def read_replicas(host: Host, wanted: tuple[Wanted, ...]) -> dict[str, str | None]:
-    """The last snapshot that each of this server's machines has on the twin.
+def read_replicas(host: Host, wanted: tuple[Wanted, ...]) -> dict[str, bool]:
+    """Whether each of this server's machines has a replica.
 
     A machine of the twin is left out: its replica is the twin's work. One that is only planned has
     none; once a server can be written it is there or it is the twin's.
     """
     known = {record["name"]: record for record in read_info(host, {})["machines"]}
-    replicas: dict[str, str | None] = {}
+    replicas: dict[str, bool] = {}
     for machine in wanted:
         record = known.get(machine.name)
         if record is None and machine.planned and not host.writable:
-            replicas[machine.name] = None
+            replicas[machine.name] = False
         elif record is not None and record["role"] == "owner":
-            replicas[machine.name] = record["replicated"]
+            replicas[machine.name] = record["replicated"] is not None
     return replicas
 
 
-def plan_replicas(current: Mapping[str, str | None], _wanted: tuple[Wanted, ...]) -> Plan:
+def plan_replicas(current: Mapping[str, bool], _wanted: tuple[Wanted, ...]) -> Plan:
     """One step for each machine without a replica."""
-    missing = [name for name, snapshot in current.items() if snapshot is None]
+    missing = [name for name, there in current.items() if not there]
     return make_plan(
         [
             Step(name, "replicate", f"make the first replica of machine {name} on the other server")

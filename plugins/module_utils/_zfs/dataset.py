@@ -164,6 +164,13 @@ def parse_dataset(item: Mapping[str, Any]) -> WantedDataset:
             raise Refused(
                 what, f"{item['renamed_from']} is in another pool", "a name changes within one pool only"
             )
+        one, other = name, item["renamed_from"]
+        if one == other or below(one, other) or below(other, one):
+            raise Refused(
+                what,
+                f"{item['renamed_from']} cannot become a part of itself",
+                "rename it to a third name first",
+            )
     present = (item.get("state") or "present") == "present"
     if not present and "/" not in name:
         raise Refused(what, "it is the pool itself", "use module twin.datacenter.zfs_pool")
@@ -314,6 +321,9 @@ class _Planner:
     def _blockers_of_new(self, item: WantedDataset) -> Iterator[str]:
         name, parent = item.name, parent_of(item.name)
         yield from self._rivals(item, item.origin)
+        source = item.origin.partition("@")[0]
+        if source == name or below(source, name):
+            yield f"{name} cannot be made as a clone of {item.origin}, a part of itself; choose another name"
         if item.kind == VOLUME and not self.caps.volumes:
             yield f"{name}: this host's ZFS (zfs-fuse) has no volumes; declare a file system"
         if item.kind == VOLUME and not item.properties.get("volsize") and not item.origin:
@@ -517,6 +527,10 @@ class _Planner:
                 blockers.append(
                     f"{name} is not empty, it has {_some(inner)}; write recursive: true if all may go"
                 )
+        if below(existing.origin.partition("@")[0], name):
+            blockers.append(
+                f"{name} cannot go because it is a clone of {existing.origin} below it; promote {name} first"
+            )
         blockers += [
             f"{name} cannot go because {other} is a clone of its snapshot {self.view[other].origin}; "
             f"promote or destroy {other} first"
@@ -544,7 +558,7 @@ class _Planner:
     def _needs(self, item: WantedDataset) -> tuple[str, ...]:
         """The datasets that must be settled first."""
         needs = list(ancestors_of(item.name))
-        if item.origin:
+        if item.origin and item.name not in self.view:
             needs.append(item.origin.partition("@")[0])
         # Whatever has this name now must have been renamed.
         needs += [new for new, old in self.renames.items() if old == item.name]

@@ -173,6 +173,18 @@ def stamp(prefix: str, now: int, taken: Collection[str]) -> str:
     return name
 
 
+def stamped(prefix: str, name: str) -> int | None:
+    """When a snapshot was made, in seconds since 1970; None for a name that `stamp` does not give.
+
+    Law: ``stamped(prefix, stamp(prefix, now, taken)) == now``.
+    """
+    text = name.removeprefix(prefix).partition("-")[0]
+    try:
+        return round(datetime.strptime(text, _STAMP).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return None
+
+
 def parse_wanted(params: Mapping[str, Any]) -> list[Item]:
     """The options of module zfs_snapshot.
 

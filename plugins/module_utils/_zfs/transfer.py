@@ -212,6 +212,7 @@ def deliver(host: WritableHost, peer: WritableHost, send: Send, meter: Meter) ->
 
 def _prepare_staging(peer: WritableHost, send: Send) -> None:
     """An empty place for a dataset which must not be mounted; what an interrupted run left there goes."""
+    # The place itself stays, empty: another machine may be about to arrive there.
     incoming = f"{pool_of(send.target)}/{INCOMING}"
     forgiven(peer.change(["zfs", "create", "-o", "mountpoint=none", incoming], ok=(0, 1)), "already exists")
     forgiven(peer.change(["zfs", "destroy", "-r", send.staged], ok=(0, 1)), "does not exist")

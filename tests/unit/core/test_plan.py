@@ -33,8 +33,8 @@ def test_steps_of_one_key_keep_their_order() -> None:
     assert [(each.key, each.verb) for each in ordered] == [("a", "set"), ("b", "stop"), ("b", "start")]
 
 
-def test_a_circle_of_needs_is_a_defect_of_the_planner() -> None:
-    with pytest.raises(ValueError, match="circle"):
+def test_a_circle_of_needs_is_refused() -> None:
+    with pytest.raises(Refused, match="steps of .: what they need needs them; declare that in two tasks"):
         order([step("a", "b"), step("b", "a")])
 
 

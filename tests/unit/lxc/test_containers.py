@@ -67,6 +67,13 @@ def test_verdict_of_a_key(key: str, word: str) -> None:
     assert verdict(key) == word
 
 
+def test_of_a_key_that_is_written_twice_the_last_one_counts() -> None:
+    host = LxcHost({"web": f"lxc.uts.name = old\n{CONFIG}"})
+    assert run(host, state="stopped", config={"lxc.uts.name": "web"}).plan.sentences == []
+    said = run(host, state="stopped", config={"lxc.uts.name": "new"}).plan.sentences
+    assert said == ["set lxc.uts.name of container web from web to new"]
+
+
 def test_a_limit_changes_in_flight_without_a_restart() -> None:
     """community.general.lxc_container restarts for every change."""
     host = up()

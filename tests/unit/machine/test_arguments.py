@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
@@ -15,6 +17,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.arguments
     machines_here,
     migration_report,
     migration_target,
+    removals_of,
     replicas_of,
     timers_of,
 )
@@ -71,6 +74,46 @@ def test_what_is_owned_is_looked_after_while_the_other_server_is_silent() -> Non
 
 def test_undeclared_machines_are_left_alone() -> None:
     assert here("castor", castor=[record("old", "castor"), record("ssa", "castor")], pollux=[]) == ["ssa"]
+
+
+GONE = {"ssa": replace(SSA, state="absent"), "tap": TAP}
+BOTH = ("castor", "pollux")
+
+
+def test_an_absent_machine_is_not_made() -> None:
+    assert machines_here(GONE, "castor", {"castor": [], "pollux": None}) == []
+    assert machines_here(GONE, "castor", {"castor": [record("ssa", "castor")], "pollux": []}) == []
+
+
+def removals(server: str, playing: tuple[str, ...] = BOTH, **answers: object) -> dict[str, list[str]]:
+    return removals_of(GONE.values(), server, answers, playing)  # type: ignore[arg-type]
+
+
+def test_a_machine_goes_from_its_owner_before_its_replica() -> None:
+    answers = {"castor": [record("ssa", "pollux", 2)], "pollux": [record("ssa", "pollux", 2)]}
+    assert removals("pollux", **answers) == {"owned": ["ssa"], "copies": []}
+    assert removals("castor", **answers) == {"owned": [], "copies": ["ssa"]}
+
+
+def test_what_is_gone_asks_for_nobody() -> None:
+    assert removals("castor", ("castor",), castor=[], pollux=None) == {"owned": [], "copies": ["ssa"]}
+
+
+@pytest.mark.parametrize("there", [None, [], [record("ssa", "castor")]])
+def test_a_machine_goes_from_both_servers_or_from_none(there: object) -> None:
+    with pytest.raises(Refused, match="machine ssa cannot be removed: this run is without pollux"):
+        removals("castor", ("castor",), castor=[record("ssa", "castor")], pollux=there)
+
+
+def test_the_timer_of_an_absent_machine_goes() -> None:
+    arguments = timers_of(GONE.values())
+    assert [unit["name"] for unit in arguments["units"]] == ["twin-replicate@tap.timer"]
+    assert arguments["gone"] == [{"name": "twin-replicate@ssa.timer", "enabled": False, "active": False}]
+    assert arguments["files"][0] == {
+        "path": "/etc/systemd/system/twin-replicate@ssa.timer.d/rpo.conf",
+        "state": "absent",
+    }
+    assert [item["name"] for item in replicas_of(GONE.values(), "castor")] == ["tap"]
 
 
 def test_the_datasets_of_a_machine() -> None:

@@ -80,7 +80,10 @@ def test_the_worked_example_is_sound() -> None:
         ({"kind": "jail"}, "kind of machine ssa: platform debian has no jail; use lxc or qemu."),
         ({"kind": None}, "machine ssa: kind is missing; declare it."),
         ({"home": "castro"}, "home of machine ssa: castro is no server of the pair; use castor or pollux."),
-        ({"state": "running"}, "state of machine ssa: 'running' is unknown; use one of started, stopped."),
+        (
+            {"state": "running"},
+            "state of machine ssa: 'running' is unknown; use one of started, stopped, absent.",
+        ),
         ({"image": "a/b"}, "image of machine ssa: 'a/b' does not serve; use letters, digits and _ . : -."),
         (
             {"addresses": "192.0.2.21/24"},
@@ -218,6 +221,14 @@ def test_two_machines_with_one_address() -> None:
     ]
 
 
+def test_a_machine_that_goes_stands_in_nobodys_way() -> None:
+    gone = {**LEAST, "state": "absent", "addresses": ["192.0.2.21/25"], "apart": ["ssa"]}
+    assert faults(tap=gone) == []
+    assert faults({"together": ["tap"]}, tap=gone) == [
+        "together of machine ssa: there is no machine tap; there are ssa."
+    ]
+
+
 def test_a_machine_with_the_name_of_a_server() -> None:
     for name in ("castor", "witness"):
         assert faults(**{name: LEAST}) == [f"machine {name}: a server has that name; choose another one."]
@@ -315,7 +326,7 @@ def machines(draw: st.DrawFn) -> Machine:
         kind=draw(st.sampled_from(KINDS)),
         home=draw(names),
         image=draw(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,8}", fullmatch=True)),
-        state=draw(st.sampled_from(["started", "stopped"])),
+        state=draw(st.sampled_from(["started", "stopped", "absent"])),
         failover=draw(st.sampled_from(["none", "manual", "auto"])),
         rpo=draw(st.integers(1, 10**7)),
         start_stale=draw(st.booleans()),

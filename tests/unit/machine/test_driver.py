@@ -15,6 +15,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.host import 
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import to_mapping
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.driver import (
     Forecast,
+    Tolerable,
     forecast,
     move,
     replicate_machine,
@@ -161,16 +162,18 @@ def test_the_link_breaks_before_each_change_of_the_target(tmp_path: Path, lastin
             break
 
 
+def killed_at_the_commit(argv: tuple[str, ...]) -> Output | None:
+    """The process ends before this server writes who owns the machine."""
+    if argv[:2] == ("zfs", "set") and argv[2].startswith("twin:owner"):
+        raise Killed
+    return None
+
+
 def test_undo_takes_back_what_was_not_committed(servers: Servers) -> None:
     castor, pollux = servers
     write(castor)
 
-    def fault(argv: tuple[str, ...]) -> Output | None:
-        if argv[:2] == ("zfs", "set") and argv[2].startswith("twin:owner"):
-            raise Killed
-        return None
-
-    castor.fault = fault
+    castor.fault = killed_at_the_commit
     with pytest.raises(Killed):
         moved(castor, pollux)
     castor.fault = lambda argv: None
@@ -188,12 +191,7 @@ def test_undo_after_the_commit_is_refused(servers: Servers) -> None:
     castor, pollux = servers
     write(castor)
 
-    def fault(argv: tuple[str, ...]) -> Output | None:
-        if argv[:2] == ("zfs", "set") and argv[2].startswith("twin:owner"):
-            raise Killed
-        return None
-
-    pollux.fault = fault
+    pollux.fault = killed_at_the_commit
     with pytest.raises(Killed):
         moved(castor, pollux)
     pollux.fault = lambda argv: None
@@ -289,7 +287,7 @@ def test_replication_and_its_ledger(servers: Servers) -> None:
     assert len(kept) < 6
     assert replicate_machine(driver(pollux, castor, quiet)) == "machine ssa is not of this server"
     castor.link.up = False
-    with pytest.raises(TwinError):
+    with pytest.raises(Tolerable, match="within its rpo of 15 min: server pollux: it answers at none"):
         replicate_machine(driver(castor, pollux, quiet))
     ledger = json.loads(castor.files["/var/lib/twin/reports/replication.json"])["machines"]["ssa"]
     assert "answers at none" in ledger["error"]
@@ -314,3 +312,29 @@ def test_info(servers: Servers) -> None:
     (record,) = pollux.station.info()["machines"]
     assert (record["state"], record["owner"], record["kind"]) == ("stopped", None, None)
     assert record["role"] == "replica"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("twin:machine=?", "property twin:machine of machine bad: it is not JSON"),
+        ("twin:machine={}", "machine bad: kind is missing"),
+        ("twin:owner=castor", "twin:owner of machine bad: 'castor' is no owner"),
+    ],
+)
+def test_what_is_damaged_of_one_machine_hides_no_other(servers: Servers, setting: str, said: str) -> None:
+    castor = servers[0]
+    castor.change(["zfs", "create", "-o", setting, "tank/machines/bad"])
+    bad, good = castor.station.info()["machines"]
+    assert bad["error"].startswith(said)
+    assert (bad["state"], bad["machine"]) == ("stopped", None)
+    assert (good["name"], good["state"], good["error"]) == ("ssa", "running", None)
+
+
+def test_info_asks_once_however_many_machines_there_are(servers: Servers) -> None:
+    castor = servers[0]
+    for number in range(5):
+        castor.change(["zfs", "create", f"tank/machines/m{number}"])
+    castor.calls.clear()
+    assert len(castor.station.info()["machines"]) == 6
+    assert [argv[:2] for argv in castor.calls] == [("zfs", "get"), ("lxc-ls", "--fancy")]

@@ -116,9 +116,19 @@ def test_the_target_alone_waits_for_what_it_has_not_claimed() -> None:
 def test_the_target_alone_starts_what_it_has_claimed() -> None:
     here = replace(POLLUX, owner=HIS)
     assert verb(here, None) is Verb.START
-    decision = next_step(replace(here, running=True, replica=False), None)
-    assert isinstance(decision, Stuck)
-    assert not decision.passing
+    started = replace(here, journal=replace(JOURNAL, downtime=0.0), replica=False)
+    for running in (True, False):
+        # Who has stopped it since then has a reason.
+        decision = next_step(replace(started, running=running), None)
+        assert isinstance(decision, Stuck)
+        assert not decision.passing
+
+
+@pytest.mark.parametrize("owner", [None, MINE])
+def test_an_old_copy_that_does_not_know_its_owner_is_no_replica_yet(owner: Owner | None) -> None:
+    ended = replace(JOURNAL, downtime=0.0)
+    here = replace(CASTOR, journal=ended, owner=owner, replica=True)
+    assert verb(here, replace(POLLUX, journal=ended, owner=HIS, running=True, replica=False)) is Verb.RETIRE
 
 
 def test_nothing_known_is_nothing_to_do() -> None:

@@ -203,8 +203,7 @@ class ModelHands(Hands):
                 yield away, lambda: prepare(target)
                 if journal.running:
                     yield away, lambda: (target.running or target.start(), None)[1]
-                if away:
-                    yield False, lambda: self.note(dataclasses.replace(journal, downtime=1.0))
+                yield False, lambda: self.note(dataclasses.replace(journal, downtime=1.0))
             case Verb.RETIRE:
                 yield False, lambda: setattr(self.here, "owner", target.owner)
                 yield False, lambda: setattr(self.here, "replica", True)

@@ -27,6 +27,7 @@ TARGET = replace(SOURCE, server="pollux")
 
 def test_nothing_stands_against_it() -> None:
     assert blockers(MACHINE, SOURCE, TARGET, G) == []
+    assert blockers(MACHINE, SOURCE, replace(TARGET, promised=7 * G), G) == []
 
 
 @pytest.mark.parametrize(

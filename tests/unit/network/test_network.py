@@ -108,6 +108,21 @@ def test_a_trial_whose_addresses_are_not_there_yet_cannot_be_confirmed() -> None
         apply(host, "confirm")
 
 
+def test_what_was_not_tried_cannot_be_confirmed() -> None:
+    host = server()
+    apply(host, "try", addresses=["192.0.2.11/24"])
+    with pytest.raises(Refused, match="the trial is not in force"):
+        apply(host, "confirm", addresses=[])
+
+
+def test_a_trial_that_is_not_armed_cannot_be_confirmed() -> None:
+    host = server()
+    apply(host, "try", port="eth0")
+    host.change(["systemctl", "stop", "twin-network-back.timer"])
+    with pytest.raises(Refused, match="the trial is not in force"):
+        apply(host, "confirm", port="eth0")
+
+
 def test_a_bridge_deleted_by_hand_comes_back() -> None:
     host = server()
     apply(host)
@@ -121,6 +136,8 @@ def test_a_link_gets_its_address() -> None:
     host = server()
     apply(host, links=[{"port": "link0", "addresses": ["10.1.0.1/24"]}])
     assert ports(host)["link0"]["addresses"] == ["10.1.0.1/24"]
+    ports(host)["link0"]["addresses"] = []
+    assert len(apply(host, links=[{"port": "link0", "addresses": ["10.1.0.1/24"]}])) == 2
 
 
 @pytest.mark.parametrize(

@@ -226,3 +226,10 @@ def test_a_cached_answer_spares_the_servers(pair: Pair, tmp_path: Path) -> None:
     assert pair.calls == 4, "what a dead server did not say must not be kept"
     assert groups(pair.read(), "ssa") >= {"on_castor", "state_running"}
     assert pair.calls == 4
+
+
+def test_what_is_damaged_of_a_machine_is_told(pair: Pair, warnings: list[str]) -> None:
+    pair.says("castor", record("ssa", "castor", "castor", machine=None, error="it is not JSON."))
+    pair.says("pollux")
+    assert pair.read().get_host("ssa")
+    assert warnings == ["machine ssa on castor: it is not JSON."]

@@ -32,12 +32,29 @@ def test_ansible_is_not_in_it() -> None:
     assert not [name for name in names if name.endswith("_core/module.py")]
 
 
-def test_it_runs_and_says_what_it_can_do(tmp_path: Path) -> None:
-    program = tmp_path / "twin"
-    program.write_bytes(build(sys.executable, cache=str(tmp_path / "cache")))
+def run(program: Path, data: bytes) -> str:
+    """Install the program and have it say what it can do."""
+    program.write_bytes(data)
     program.chmod(0o755)
+    done = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_it_runs_and_says_what_it_can_do(tmp_path: Path) -> None:
+    data = build(sys.executable, cache=str(tmp_path / "cache"))
     for _run in range(2):
-        done = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert "take back a move that was not committed" in done.stdout
+        assert "take back a move that was not committed" in run(tmp_path / "twin", data)
     assert list((tmp_path / "cache").rglob("*.pyc"))
+
+
+def test_of_versions_that_it_unpacked_the_last_two_are_kept(tmp_path: Path) -> None:
+    utils, cache = tmp_path / "utils", tmp_path / "cache"
+    shutil.copytree(UTILS, utils, ignore=shutil.ignore_patterns("__pycache__"))
+    seen = []
+    for number in range(4):
+        (utils / "_core" / "version.py").write_text(f"# {number}\n")
+        run(tmp_path / "twin", build(sys.executable, utils, str(cache)))
+        seen.append({each.name for each in cache.iterdir()})
+    assert [len(names) for names in seen] == [1, 2, 2, 2]
+    assert seen[3] > seen[2] - seen[1]

@@ -169,6 +169,9 @@ def test_an_export_names_only_what_the_dataset_itself_has(flavour: str) -> None:
         ([{"name": "tank/a", "origin": "other/i@base"}], {}, "is in another pool"),
         ([{"name": "tank/a", "origin": "tank/i"}], {}, "no snapshot name"),
         ([{"name": "tank/a", "renamed_from": "other/a"}], {}, "is in another pool"),
+        ([{"name": "tank/a", "renamed_from": "tank/a"}], {}, "tank/a cannot become a part of itself"),
+        ([{"name": "tank/a/b", "renamed_from": "tank/a"}], {}, "tank/a cannot become a part of itself"),
+        ([{"name": "tank/a", "renamed_from": "tank/a/b"}], {}, "tank/a/b cannot become a part of itself"),
         ([{"name": "tank", "state": "absent"}], {}, "it is the pool itself"),
         ([{"name": "tank/a", "state": "absent"}, {"name": "tank/a/b"}], {}, "tank/a/b is to be present"),
         (
@@ -287,6 +290,41 @@ def test_two_clones_of_one_dataset_cannot_both_be_promoted() -> None:
     )
     with pytest.raises(Refused, match="tank/a and tank/b are both clones of tank/i"):
         apply(host, {"name": "tank/a", "promote": True}, {"name": "tank/b", "promote": True})
+
+
+def test_a_dataset_may_be_the_clone_of_its_own_child() -> None:
+    """Which it is once the child was promoted."""
+    host = zfs_host(
+        "fuse", "create tank/a", "snapshot tank/a@1", "clone tank/a@1 tank/a/b", "promote tank/a/b"
+    )
+    declared = {"name": "tank/a", "origin": "tank/a/b@1", "properties": {"atime": False}}
+    assert apply(host, declared, {"name": "tank/a/b", "properties": {"atime": True}}).plan.sentences == [
+        "set atime of tank/a from on to off",
+        "set atime of tank/a/b from on (inherited) to on",
+    ]
+    with pytest.raises(Refused, match="it is a clone of tank/a/b@1 below it; promote tank/a first"):
+        check(host, {"name": "tank/a", "state": "absent", "recursive": True}, allow_destroy=["tank/a"])
+
+
+@BOTH
+def test_null_takes_a_limit_away(flavour: str) -> None:
+    host = zfs_host(flavour, "create -o quota=8M tank/a")
+    said = apply(host, {"name": "tank/a", "properties": {"quota": None}}).plan.sentences
+    assert said == ["set quota of tank/a from 8M to none"]
+    assert value(host, "quota", "tank/a") == "0"
+
+
+def test_a_clone_comes_after_its_origin() -> None:
+    said = check(zfs_host("fuse"), {"name": "tank/a", "origin": "tank/i@base"}, {"name": "tank/i"})
+    assert said == ["create file system tank/i", "create file system tank/a as a clone of tank/i@base"]
+
+
+def test_what_is_to_be_made_of_itself_is_refused() -> None:
+    host = zfs_host("fuse")
+    with pytest.raises(Refused, match="tank/a cannot be made as a clone of tank/a/b@1, a part of itself"):
+        check(host, {"name": "tank/a", "origin": "tank/a/b@1"}, {"name": "tank/a/b"})
+    with pytest.raises(Refused, match="what they need needs them"):
+        check(host, {"name": "tank/a", "origin": "tank/b@1"}, {"name": "tank/b", "origin": "tank/a@1"})
 
 
 @BOTH

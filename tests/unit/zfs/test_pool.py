@@ -137,6 +137,8 @@ def test_a_pool_is_made_and_grows(flavour: str) -> None:
     assert apply(host, {"name": "safe", "vdevs": [MIRROR]}).plan.sentences == [
         "create pool safe of mirror /disks/d1 /disks/d2"
     ]
+    other = {"name": "other", "vdevs": [{"devices": ["/disks/d3"]}], "properties": {"autoexpand": True}}
+    assert check(host, other) == ["create pool other of stripe /disks/d3 with autoexpand=on"]
     more = [
         MIRROR,
         {"type": "mirror", "devices": ["/disks/d3", "/disks/d4"]},

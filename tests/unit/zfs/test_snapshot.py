@@ -184,7 +184,15 @@ def test_a_series_makes_none_before_its_time() -> None:
     assert len(run(server, hourly)) == 1
     assert run(server, hourly) == []
     server.zfs.state.clock += HOUR
+    server.change(["zfs", "snapshot", "tank/m@by-hand"])
     assert len(run(server, hourly)) == 1
+
+
+def test_what_is_asked_of_a_tree_is_not_asked_of_others() -> None:
+    server = pair("fuse", "", "create tank/m", "create tank/m/data", "create tank/n")[0]
+    held = item(dataset="tank/m", name="s", recursive=True, holds=["x"])
+    said = run(server, held, item(dataset="tank/n", name="s"))
+    assert len([sentence for sentence in said if "hold" in sentence]) == 2
 
 
 @pytest.mark.parametrize("flavour", ["fuse", "openzfs-2.3"])

@@ -177,11 +177,14 @@ def test_an_interrupted_stream_is_resumed_and_then_continued() -> None:
     assert send_argv(resume) == ["zfs", "send", "-t", "1-abc"]
     assert receive_argv(resume) == ["zfs", "receive", "-s", "-u", "tank/a"]
     assert (resume.snapshot, resume.size, further.base) == ("s2", 400, "tank/a@s2")
+    assert not resume.fresh and not further.fresh
 
 
 def test_a_stream_that_cannot_be_resumed_is_given_up_first() -> None:
-    send = one(side(dataset("tank/a", 1, 2)), side(dataset("tank/a", token="1-old")))
-    assert (send.abandon, send.how) == (True, How.FULL)
+    # Its sender cannot go on with it, or the snapshot that it sent is gone.
+    for tokens in ({}, {"1-old": Resumable(77, 400)}):
+        send = one(side(dataset("tank/a", 1, 2), tokens=tokens), side(dataset("tank/a", token="1-old")))
+        assert (send.abandon, send.how) == (True, How.FULL)
 
 
 def test_flags_are_what_both_sides_know() -> None:
@@ -194,7 +197,8 @@ def test_flags_are_what_both_sides_know() -> None:
 
 def test_an_encrypted_dataset_travels_raw_or_not_at_all() -> None:
     source = side(dataset("tank/a", 1, encrypted=True), features=frozenset({"encryption"}))
-    assert one(source, Side("tank/a", capabilities=OPEN, features=frozenset({"encryption"}))).flags == "w"
+    send = one(source, Side("tank/a", capabilities=OPEN, features=frozenset({"encryption"})))
+    assert (send.how, send.flags) == (How.FULL, "w")
     refused = one(source, Side("tank/a", capabilities=FUSE))
     assert refused.how is How.IMPOSSIBLE
     assert "is encrypted" in refused.why

@@ -100,6 +100,14 @@ def test_holds_move_on_with_the_newest_common_snapshot(mine: str, theirs: str) -
             assert [each.name for each in dataset.snapshots if HOLD in each.holds] == ["s3"]
 
 
+def test_the_module_moves_the_holds_too() -> None:
+    here, there = pair("fuse", "", *COPIED)
+    said = run(here, item("tank/machines/m")).plan.sentences
+    assert said[-1] == "hold @s3 of tank/machines/m as the newest that both sides share"
+    for server in (here, there):
+        assert [each.name for each in tree(server)[TREE].snapshots if HOLD in each.holds] == ["s3"]
+
+
 @pytest.mark.parametrize(("mine", "theirs"), BOTH)
 def test_the_last_delta_asks_little_and_leaves_the_holds(mine: str, theirs: str) -> None:
     """What a move does while the machine is stopped."""
