@@ -94,13 +94,19 @@ FIRE := tests/integration/test_move_under_fire.py
 PLAYBOOKS := tests/integration/test_playbooks.py
 PYTEST = coverage run --data-file=build/coverage/data.$@ -m pytest
 
+# The lab of virtual machines has a name of its own: both may be up.
+KIND = container
+export TWIN_LAB_KIND = $(KIND)
+export TWIN_LAB = $(if $(filter vm,$(KIND)),vm,lab)
+
 .PHONY: lab
-lab: venv ## bring the lab up: castor, pollux and witness
-	$(LAB) up
+lab: venv ## bring the lab up: castor, pollux and witness; KIND=vm gives the servers kernels of their own
+	$(LAB) up --name $(TWIN_LAB)
 
 .PHONY: down
-down: ## take the lab down
+down: ## take every lab down that is made here
 	$(LAB) down
+	$(LAB) down --name vm
 	$(LAB) down --name molecule
 
 .PHONY: fire

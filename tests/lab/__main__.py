@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .lab import BASE, Lab
+from .lab import BASE, KINDS, Lab
 from .model import SERVERS, LabError, Port, cables, server
 
 SIGNALS = {"freeze": signal.SIGSTOP, "thaw": signal.SIGCONT, "kill": signal.SIGKILL}
@@ -32,6 +32,9 @@ def parser() -> argparse.ArgumentParser:
     verbs = main.add_subparsers(dest="verb", required=True)
     up = verbs.add_parser("up", parents=[common], help="bring a lab up, making whatever is missing")
     up.add_argument("--owner", type=int, metavar="PID", help="the lab shall not outlive this process")
+    up.add_argument(
+        "--kind", choices=KINDS, default="", help="what castor and pollux are (default: container)"
+    )
     for verb, text in (
         ("down", "end a lab and remove its files"),
         ("status", "what there is, as JSON"),
@@ -75,7 +78,7 @@ def _ports(options: argparse.Namespace) -> tuple[Port, ...]:
 
 def act(options: argparse.Namespace, rest: Sequence[str]) -> None:
     """Do what the command line says. Raises LabError."""
-    lab = Lab(options.name, options.work)
+    lab = Lab(options.name, options.work, kind=getattr(options, "kind", ""))
     match options.verb:
         case "up":
             lab.up(options.owner)

@@ -16,7 +16,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.utils import formatdate
 from pathlib import Path
@@ -58,6 +58,7 @@ APT = (
     "--variant=apt",
     "--mode=root",
     "--format=directory",
+    "--components=main,contrib",
     "--dpkgopt=force-unsafe-io",
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-exclude=/usr/share/man/*",
@@ -103,7 +104,7 @@ def ready() -> Path:
         if archive.is_file():
             print(f"unpacking {archive}", flush=True)
             part.mkdir()
-            _do("tar", *TAR, "--zstd", "-C", part, "-xf", archive)
+            do("tar", *TAR, "--zstd", "-C", part, "-xf", archive)
             part.rename(done)
             return done
         print(f"building the file systems of the lab ({SUITE}); once, about half a minute", flush=True)
@@ -111,7 +112,7 @@ def ready() -> Path:
         part.rename(done)
         packed = cache / f"{archive.name}.part"
         print(f"packing {archive}", flush=True)
-        _do("tar", *TAR, "--use-compress-program=zstd -T0 -3", "-C", done, "-cf", packed, ".")
+        do("tar", *TAR, "--use-compress-program=zstd -T0 -3", "-C", done, "-cf", packed, ".")
         packed.rename(archive)
         _prune(cache, {done, archive})
         return done
@@ -119,13 +120,19 @@ def ready() -> Path:
 
 def _prune(cache: Path, keep: set[Path]) -> None:
     """Remove older builds, but for those on which some process of this machine (of any lab) still stands."""
-    mounts = []
+    text = mounts()
+    for old in {*cache.glob("lab-*-*")} - keep:
+        if f"{old}/" not in text:
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+
+
+def mounts() -> str:
+    """What any process of this machine has mounted, as proc_pid_mountinfo(5) has it."""
+    texts = []
     for path in Path("/proc").glob("[0-9]*/mountinfo"):
         with contextlib.suppress(OSError):
-            mounts.append(path.read_text())
-    for old in {*cache.glob("lab-*-*")} - keep:
-        if not any(f"{old}/" in text for text in mounts):
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
+            texts.append(path.read_text())
+    return "".join(texts)
 
 
 def _build(out: Path) -> None:
@@ -134,22 +141,19 @@ def _build(out: Path) -> None:
     everything = sorted({*SERVER, *TOOLS, *ROLE, *MACHINE})
     # With an empty list of installed packages apt fetches all that a root file system wants, from libc on.
     fetch = 'chroot "$1" apt-get -qq --download-only -o Dir::State::status=/dev/null install'
-    _mmdebstrap(
-        *APT,
-        "--components=main,contrib",
+    bootstrap(
+        server,
+        SERVER,
         "--skip=essential/unlink,cleanup/apt",
-        f"--include={','.join(SERVER)}",
         f'--customize-hook={fetch} "?essential" "?priority(required)" apt {" ".join(everything)}',
         f"--customize-hook={fetch} {' '.join(KERNEL_ZFS)}",
         f"--customize-hook={FINISH}",
-        SUITE,
-        server,
     )
     for deb in sorted((server / ARCHIVES).glob("*.deb")):
         # apt writes the epoch of a version into the file name as %3a; a URL would decode it.
         deb.rename(repository / deb.name.replace("%3a", "_"))
     index(repository)
-    _mmdebstrap(*APT, f"--include={','.join(TOOLS)}", SUITE, tools, f"deb [trusted=yes] copy:{repository} ./")
+    bootstrap(tools, TOOLS, source=[f"deb [trusted=yes] copy:{repository} ./"])
 
 
 def index(repository: Path) -> None:
@@ -172,19 +176,31 @@ def index(repository: Path) -> None:
     (repository / "Release").write_text("".join(f"{field}: {value}\n" for field, value in about.items()))
 
 
-def _mmdebstrap(*arguments: str | Path) -> None:
+def bootstrap(
+    root: Path,
+    packages: Iterable[str],
+    *options: str,
+    source: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Make a root file system by mmdebstrap(1). Raises LabError.
+
+    options: more of them. source: an apt source in place of this machine's mirror. environment: see do().
+    """
     # In namespaces of its own: when its first process dies, every process and mount of the build is gone.
-    _do("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "mmdebstrap", *arguments)
+    isolated = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "mmdebstrap"]
+    include = f"--include={','.join(packages)}"
+    do(*isolated, *APT, *options, include, SUITE, root, *source, environment=environment)
 
 
-def _do(*argv: str | Path) -> None:
+def do(*argv: str | Path, environment: Mapping[str, str] | None = None) -> None:
     """Run a command to its end, its output shown, and say that it still runs where it says nothing itself.
 
-    The command dies with us. Raises LabError when it fails.
+    environment: what the command finds there beside ours. It dies with us. Raises LabError when it fails.
     """
     words: Sequence[str] = ["setpriv", "--pdeathsig", "KILL", *map(str, argv)]
     started = time.monotonic()
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})})
     while process.poll() is None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(HEARTBEAT)

@@ -33,12 +33,10 @@ class Group:
     def __init__(self, name: str) -> None:
         self.path = mount_point() / name
 
-    def create(self) -> None:
-        for leaf in ("init.scope", "control"):
+    def create(self, *leaves: str) -> None:
+        """Make children for processes to be born in."""
+        for leaf in leaves:
             (self.path / leaf).mkdir(parents=True, exist_ok=True)
-
-    def exists(self) -> bool:
-        return self.path.is_dir()
 
     def enter(self, leaf: str = "") -> None:
         """Move the calling process in."""
@@ -51,15 +49,20 @@ class Group:
             with contextlib.suppress(OSError):
                 yield from map(int, Path(folder, "cgroup.procs").read_text().split())
 
-    def end(self) -> None:
-        """Kill every process of the group and remove it. Raises LabError when one does not die."""
-        if not self.exists():
+    def end(self, under: str = "") -> None:
+        """Kill every process of the group, or of a child, and remove it.
+
+        Raises LabError when one does not die.
+        """
+        path = self.path / under
+        if not path.is_dir():
             return
-        (self.path / "cgroup.kill").write_text("1")
+        (path / "cgroup.kill").write_text("1")
         deadline = time.monotonic() + 30
-        while "populated 1" in (self.path / "cgroup.events").read_text():
+        while "populated 1" in (path / "cgroup.events").read_text():
             if time.monotonic() > deadline:
-                raise LabError(f"processes of the lab do not die: {' '.join(map(str, self.processes()))}")
+                left = " ".join(map(str, self.processes(under)))
+                raise LabError(f"processes of the lab do not die: {left}")
             time.sleep(0.02)
-        for folder, _unused, _unused in os.walk(self.path, topdown=False):
+        for folder, _unused, _unused in os.walk(path, topdown=False):
             os.rmdir(folder)

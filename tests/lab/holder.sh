@@ -6,9 +6,9 @@
 # installed on this machine) and the bridges that the servers are plugged into, then only waits. When it dies,
 # everything in the lab dies with it.
 #
-# holder.sh TOOLS SHARED WORK BRIDGE=ADDRESS|BRIDGE= …
+# holder.sh TOOLS CACHE WORK BRIDGE=ADDRESS|BRIDGE= …
 set -eu
-tools=$1 shared=$2 work=$3
+tools=$1 cache=$2 work=$3
 shift 3
 
 mount --make-rprivate /
@@ -20,7 +20,7 @@ mount -t sysfs sysfs "$root/sys"
 mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/run"
-for folder in "$shared" "$work"; do
+for folder in "$cache" "$work"; do
     mkdir -p "$root$folder"
     mount --bind "$folder" "$root$folder"
 done

@@ -14,33 +14,22 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from . import build
+from . import build, build_vm
+from .box import Box
 from .cgroup import Group
-from .model import (
-    BRIDGES,
-    CONTROL_ADDRESS,
-    DISK_SIZE,
-    DISKS,
-    SERVERS,
-    LabError,
-    Port,
-    Server,
-    hosts_file,
-    inventory,
-    lxc_config,
-    networkd_files,
-    server,
-)
+from .container import Container, ssh_keygen
+from .model import SERVERS, LabError, Port, hosts_file, inventory, server
+from .room import Room
+from .vm import VirtualMachine
 
 HERE = Path(__file__).parent
 BASE = Path("/var/tmp/twin-lab")
@@ -51,7 +40,9 @@ HOST_COMMANDS = {
     "zstd": "zstd",
 }
 """What the lab wants of this machine beside essential packages, and the Debian package that has it."""
-BOOT_SECONDS = 60.0
+CONTAINER, VM = "container", "vm"
+KINDS = (CONTAINER, VM)
+"""What the twins are made of; the witness, which needs no kernel of its own, is always a container."""
 
 
 def _say(text: str) -> None:
@@ -62,9 +53,12 @@ def _say(text: str) -> None:
 class State:
     """What a lab remembers between two commands."""
 
+    kind: str = CONTAINER
     up: bool = False
     root: str = ""
     """The built file systems that this lab stands on; a newer build is for the next lab."""
+    image: str = ""
+    """The same of a lab whose twins are virtual machines."""
     owner: int | None = None
     """Pid of who brings the lab up, or of the tests that use it: without it the lab has no reason to be."""
     owner_started: int | None = None
@@ -72,14 +66,19 @@ class State:
     cut: list[str] = field(default_factory=list)
     """The cables (names of their lab ends) without carrier: they stay cut over a power cycle."""
     slow: dict[str, str] = field(default_factory=dict)
-    layers: dict[str, list[str]] = field(default_factory=dict)
-    """Per server the saved layers below its own, newest first."""
 
 
 class Lab:
     """One lab, by its name and the folder that holds its files. Its verbs raise LabError."""
 
-    def __init__(self, name: str = "lab", base: Path = BASE, say: Callable[[str], None] = _say) -> None:
+    def __init__(
+        self, name: str = "lab", base: Path = BASE, say: Callable[[str], None] = _say, kind: str = ""
+    ) -> None:
+        """kind: what up() makes; unless given it is that of the environment's TWIN_LAB_KIND, or container.
+
+        A lab that is up knows what it is made of.
+        """
+        kind = kind or os.environ.get("TWIN_LAB_KIND") or CONTAINER
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name):
             raise LabError(f"a lab's name is made of small letters, digits and -, unlike {name!r}")
         if os.geteuid():
@@ -87,7 +86,11 @@ class Lab:
         self.name, self.base = name, base.resolve()
         self.work = self.base / name
         self.group = Group(f"twin-lab.{name}.{zlib.crc32(str(self.work).encode()):08x}")
-        self.say = say
+        if kind not in KINDS:
+            raise LabError(f"a lab is of kind {' or '.join(KINDS)}, not {kind!r}")
+        self.say, self._kind = say, kind
+        absent = f"{name} is not up; bring it up with: python3 -m tests.lab up --name {name}"
+        self._room = Room(self.work, self.group, absent)
 
     def __enter__(self) -> Lab:
         try:
@@ -116,15 +119,16 @@ class Lab:
             self.say(f"{self.name} is up already")
             return
         root = build.ready()
+        image = build_vm.ready() if self._kind == VM else None
         with self._changing() as state:
-            state.root = str(root)
+            state.root, state.image = str(root), str(image or "")
         self.say(f"{self.name}: namespaces and bridges")
-        self._start_holder(root)
+        self._room.open((image or root) / "tools", build.cache_folder())
         self.say(f"{self.name}: {', '.join(SERVERS)}")
-        self._make_keys()
-        for host in SERVERS.values():
-            self._furnish(host, root)
-        self._boot(SERVERS.values())
+        self._make_key(image)
+        self._each(SERVERS, lambda box: box.set_up())
+        self._write_files()
+        self._boot(SERVERS)
         with self._changing() as state:
             state.up = True
             state.owner, state.owner_started = (None, None) if owner is None else (owner, _start_time(owner))
@@ -147,18 +151,21 @@ class Lab:
     def status(self) -> dict[str, Any]:
         """What there is: plain data."""
         state = self._state()
-        holder = self._find_holder()
+        is_open = self._room.is_open()
         answer: dict[str, Any] = {
             "name": self.name,
-            "up": state.up and holder is not None,
+            "kind": state.kind,
+            "up": state.up and is_open,
             "work": str(self.work),
             "cut": state.cut,
             "slow": state.slow,
             "saved": sorted(path.name for path in (self.work / "states").glob("*")),
             "kernel_has_zfs": Path("/sys/module/zfs").is_dir(),
         }
-        if holder is not None:
-            answer["servers"] = {host.name: self._lxc("info", host, "-sH") for host in SERVERS.values()}
+        if is_open:
+            answer["servers"] = {
+                name: "RUNNING" if self._box(name).is_on() else "STOPPED" for name in SERVERS
+            }
         return answer
 
     # -- using it --------------------------------------------------------------------------------------------
@@ -184,7 +191,7 @@ class Lab:
 
     def command(self, *argv: str | Path) -> list[str]:
         """The command line which runs argv on the control node: this machine's files, the lab's network."""
-        lab = [HERE / "enter.sh", self.group.path, self._holder(), self.work / "hosts"]
+        lab = [HERE / "enter.sh", self.group.path, self._room.holder(), self.work / "hosts"]
         return [*map(str, lab), *map(str, argv)]
 
     def run(self, *argv: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -216,18 +223,17 @@ class Lab:
 
         how: "off" (a power cut: nothing is told, only the disks survive), "on" (and wait for ssh) or "cycle".
         """
-        host = server(name)
         if how not in ("off", "on", "cycle"):
             raise LabError(f"power is off, on or cycle, not {how!r}")
         if how != "on":
-            self._power_off([host])
-        if how != "off" and not self._is_running(host):
-            self._boot([host])
+            self._box(name).power_off()
+        if how != "off" and not self._box(name).is_on():
+            self._boot([name])
 
     def cut(self, ports: Iterable[Port]) -> None:
         """Take the carrier from these cables, until restore(); a power cycle does not mend them."""
         with self._changing() as state:
-            state.cut = sorted({*state.cut, *(port.veth for port in ports)})
+            state.cut = sorted({*state.cut, *(port.plug for port in ports)})
             self._apply_cables(state)
 
     def slow(self, ports: Iterable[Port], rate: str) -> None:
@@ -236,16 +242,16 @@ class Lab:
         rate: as tc(8) writes it, like 10mbit.
         """
         with self._changing() as state:
-            state.slow.update({port.veth: rate for port in ports})
+            state.slow.update({port.plug: rate for port in ports})
             self._apply_cables(state)
 
     def restore(self, ports: Iterable[Port]) -> None:
         """Mend these cables."""
         with self._changing() as state:
             for port in ports:
-                if port.veth in state.cut:
-                    state.cut.remove(port.veth)
-                if state.slow.pop(port.veth, None) and self._is_running(port.server):
+                if port.plug in state.cut:
+                    state.cut.remove(port.plug)
+                if state.slow.pop(port.plug, None) and self._box(port.server.name).is_on():
                     self._shape(port, "delete")
             self._apply_cables(state)
 
@@ -257,12 +263,7 @@ class Lab:
         pid: one process, as the server counts. pattern: for all whose command line this expression matches.
         Returns the pids, as this machine counts, that got it. Raises LabError when there is none.
         """
-        hit = []
-        for host_pid in self.group.processes(f"lxc.payload.{server(name).name}"):
-            with contextlib.suppress(OSError):
-                if _is_wanted(host_pid, pid, pattern):
-                    os.kill(host_pid, number)
-                    hit.append(host_pid)
+        hit = self._box(name).signal(number, pid, pattern)
         if not hit:
             raise LabError(f"{name} has no process {pid if pattern is None else f'like {pattern!r}'}")
         return hit
@@ -270,59 +271,54 @@ class Lab:
     # -- saved states ----------------------------------------------------------------------------------------
 
     def save(self, state_name: str) -> None:
-        """Shut the servers down in good order, keep their files and disks under a name, start them again."""
+        """Keep the servers as they are under a name: containers are shut down and started again for that."""
         target = self.work / "states" / state_name
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", state_name) or target.exists():
             raise LabError(f"a state wants a new name of small letters, digits and -, unlike {state_name!r}")
-        self._each(SERVERS.values(), self._shut_down)
-        with self._changing() as state:
-            for host in SERVERS.values():
-                kept = target / host.name
-                kept.mkdir(parents=True)
-                self._unmount(host)
-                (self._of(host) / "upper").rename(kept / "files")
-                _copy(self._of(host) / "disks", kept / "disks")
-                state.layers[host.name] = [str(kept / "files"), *state.layers.get(host.name, [])]
-                (kept / "layers.json").write_text(json.dumps(state.layers[host.name]))
-                (self._of(host) / "upper").mkdir()
-        self._boot(SERVERS.values())
+        if self._state().cut or self._state().slow:
+            raise LabError("a state is kept with all cables whole; restore them first")
+        self._each(SERVERS, lambda box: box.save(target / box.server.name))
+        self._boot(SERVERS)
 
     def reset(self, state_name: str, names: Iterable[str] = SERVERS) -> None:
-        """Bring servers back to a saved state by a power cycle, all cables mended, all processes gone."""
+        """Bring servers back to a saved state, all cables mended, all later processes gone."""
         kept = self.work / "states" / state_name
         if not kept.is_dir():
             there = ", ".join(self.status()["saved"]) or "none"
             raise LabError(f"no state {state_name!r} was saved; there are: {there}")
-        hosts = [server(name) for name in names]
-        self._power_off(hosts)
+        names = list(names)
         with self._changing() as state:
             state.cut, state.slow = [], {}
-            for host in hosts:
-                state.layers[host.name] = json.loads((kept / host.name / "layers.json").read_text())
-        self._each(hosts, lambda host: self._put_back(host, kept / host.name))
-        self._boot(hosts)
+        self._each(names, lambda box: box.reset(kept / box.server.name))
+        self._boot(names)
 
     # -- inside ----------------------------------------------------------------------------------------------
 
-    def _of(self, host: Server) -> Path:
-        return self.work / "servers" / host.name
+    def _box(self, name: str) -> Box:
+        host, state = server(name), self._state()
+        if state.image and host.name != "witness":
+            return VirtualMachine(host, self._room, Path(state.image))
+        return Container(host, self._room, Path(state.root), self.key)
 
     def _state(self) -> State:
         with contextlib.suppress(FileNotFoundError):
-            return State(**json.loads((self.work / "state.json").read_text()))
-        return State()
+            saved = json.loads((self.work / "state.json").read_text())
+            return State(**{each.name: saved[each.name] for each in fields(State) if each.name in saved})
+        return State(self._kind)
 
     @contextmanager
     def _changing(self) -> Iterator[State]:
         """The state, to be changed by one process at a time and written when done."""
         if not self.work.is_dir():
-            raise self._absent()
+            raise self._room.absent()
         with (self.work / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             state = self._state()
             yield state
             new = self.work / "state.json.new"
-            new.write_text(json.dumps(asdict(state), indent=1))
+            # Nothing that is as it was at first: another version of this code may have no word for it.
+            first = asdict(State())
+            new.write_text(json.dumps({key: it for key, it in asdict(state).items() if it != first[key]}))
             new.rename(self.work / "state.json")
 
     def _claim(self) -> bool:
@@ -334,9 +330,12 @@ class Lab:
             for name in self._gc():
                 self.say(f"cleared away what a dead run of {name} left")
             if self.work.is_dir():
-                if self._state().up:
+                state = self._state()
+                if state.up and state.kind != self._kind:
+                    raise LabError(f"{self.name} is up already, of kind {state.kind}; take it down first")
+                if state.up:
                     return False
-                raise LabError(f"{self.name} is just being brought up by process {self._state().owner}")
+                raise LabError(f"{self.name} is just being brought up by process {state.owner}")
             self.work.mkdir(parents=True)
             with self._changing() as state:
                 state.owner, state.owner_started = os.getpid(), _start_time(os.getpid())
@@ -358,210 +357,75 @@ class Lab:
         state = self._state()
         if state.owner is not None and _start_time(state.owner) != state.owner_started:
             return True
-        return self._find_holder() is None if state.up else state.owner is None
+        return not self._room.is_open() if state.up else state.owner is None
 
-    def _start_holder(self, root: Path) -> None:
-        self.group.create()
-        bridges = [f"{name}={CONTROL_ADDRESS if name == 'public' else ''}" for name in BRIDGES]
-        # First the view of control groups; then out of the group's root, which must stay empty to hand
-        # controllers down; then the rest, behind our back: the lab is nobody's child.
-        move = f'echo $$ >"{self.group.path}/init.scope/cgroup.procs"; "$@" &'
-        rest = ["unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]
-        holder = map(str, [HERE / "holder.sh", root / "tools", root, self.work])
-        argv = ["unshare", "--cgroup", "sh", "-c", move, "sh", *rest, *holder, *bridges]
-        with (self.work / "holder.log").open("w") as log:
-            subprocess.run(
-                argv,
-                check=True,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=self.group.enter,
-            )
-        while not (self.work / "ready").exists():
-            if not any(self.group.processes()):
-                last_words = (self.work / "holder.log").read_text().strip()
-                raise LabError(f"the lab's first process died: {last_words}")
-            time.sleep(0.01)
+    def _make_key(self, image: Path | None) -> None:
+        """The key that the servers accept; virtual machines have theirs from the day they were frozen."""
+        if image is None:
+            ssh_keygen(self.key, "control")
+        for path in () if image is None else (image / "key", image / "key.pub"):
+            shutil.copy(path, self.work)
 
-    def _find_holder(self) -> int | None:
-        """The lab's first process, as this machine counts: the one which calls itself 1."""
-        for pid in self.group.processes("init.scope"):
-            with contextlib.suppress(OSError):
-                if _own_pids(pid)[1:] == [1]:
-                    return pid
-        return None
-
-    def _holder(self) -> int:
-        holder = self._find_holder()
-        if holder is None:
-            raise self._absent()
-        return holder
-
-    def _absent(self) -> LabError:
-        return LabError(
-            f"{self.name} is not up; bring it up with: python3 -m tests.lab up --name {self.name}"
-        )
-
-    def _tool(self, *argv: str | Path, check: bool = True, text: str = "") -> str:
-        """Run a command of the tools root in all namespaces of the lab, with a text to read.
-
-        Returns what it printed.
-        """
-        enter = ["nsenter", "--target", str(self._holder()), "--all", "--root", "--wd=/", "env", "-i"]
-        environment = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8"]
-        done = subprocess.run(
-            [*enter, *environment, *map(str, argv)],
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-            preexec_fn=lambda: self.group.enter("control"),
-        )
-        if check and done.returncode:
-            raise LabError(
-                f"{' '.join(map(str, argv))}: {done.stderr.strip() or done.stdout.strip() or done.returncode}"
-            )
-        return done.stdout
-
-    def _lxc(self, verb: str, host: Server, *argv: str, check: bool = True) -> str:
-        """Run lxc-VERB for a server. Returns what it printed."""
-        return self._tool(
-            f"lxc-{verb}", "-P", self.work / "servers", "-n", host.name, *argv, check=check
-        ).strip()
-
-    def _make_keys(self) -> None:
-        _ssh_keygen(self.key, "control")
-        known = []
-        for host in SERVERS.values():
-            keys = self._of(host) / "upper/etc/ssh"
-            keys.mkdir(parents=True)
-            _ssh_keygen(keys / "ssh_host_ed25519_key", host.name)
-            public = (keys / "ssh_host_ed25519_key.pub").read_text().split()[:2]
-            known.append(f"{host.name},{host.address} {' '.join(public)}\n")
+    def _write_files(self) -> None:
+        """What the control node knows of the servers."""
+        keys = [(host, self._box(host.name).host_key().split()[:2]) for host in SERVERS.values()]
+        known = (f"{host.name},{host.address} {' '.join(key)}\n" for host, key in keys)
         self.known_hosts.write_text("".join(known))
         self.inventory().write_text(inventory(self.key, self.known_hosts, self.repository))
         (self.work / "hosts").write_text(hosts_file("control"))
 
-    def _furnish(self, host: Server, root: Path) -> None:
-        """Everything of one server that is its own."""
-        of = self._of(host)
-        files = {
-            "etc/hostname": f"{host.name}\n",
-            "etc/hosts": hosts_file(host.name),
-            "etc/machine-id": f"{uuid.uuid4().hex}\n",
-            "root/.ssh/authorized_keys": self.key.with_suffix(".pub").read_text(),
-            **{f"etc/systemd/network/{name}": text for name, text in networkd_files(host).items()},
-        }
-        for name, text in files.items():
-            path = of / "upper" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        for folder in ("overlay", "rootfs", "disks"):
-            (of / folder).mkdir()
-        for number in range(DISKS):
-            with (of / "disks" / f"disk{number}.img").open("wb") as disk:
-                disk.truncate(DISK_SIZE)
-        (of / "config").write_text(
-            lxc_config(host, of / "rootfs", of / "disks", root / "repository", of / "lxc.log")
-        )
-
-    def _boot(self, hosts: Iterable[Server]) -> None:
+    def _boot(self, names: Iterable[str]) -> None:
         """Power servers on and wait until each has started and greets over ssh where a cable lets it."""
-        hosts = list(hosts)
-        self._each(hosts, self._power_on)
+        boxes = [self._box(name) for name in names]
+        self._each([box.server.name for box in boxes if not box.is_on()], lambda box: box.power_on())
         with self._changing() as state:
             self._apply_cables(state)
-        reachable = [host.address for host in hosts if host.ports[0].veth not in state.cut]
-        silent = self.run(sys.executable, HERE / "probe.py", str(BOOT_SECONDS), *reachable).stdout.split()
+        patience = max(box.patience for box in boxes)
+        reachable = [box.server.address for box in boxes if box.server.ports[0].plug not in state.cut]
+        silent = self.run(sys.executable, HERE / "probe.py", str(patience), *reachable).stdout.split()
         if silent:
             who = " ".join(silent)
             raise LabError(
-                f"no ssh after {BOOT_SECONDS:.0f} s at {who}; the log of the start is below {self.work}"
+                f"no ssh after {patience:.0f} s at {who}; the log of the start is below {self.work}"
             )
-        self._each(hosts, self._settle)
-
-    def _power_on(self, host: Server) -> None:
-        of, state = self._of(host), self._state()
-        lower = ":".join([*state.layers.get(host.name, []), f"{state.root}/server"])
-        options = f"lowerdir={lower},upperdir={of}/upper,workdir={of}/overlay"
-        if not self._is_mounted(host):
-            self._tool("mount", "-t", "overlay", "overlay", "-o", options, of / "rootfs")
-        self._lxc("start", host)
-
-    def _settle(self, host: Server) -> None:
-        """Wait until the server has done all that it does at a start."""
-        ask = ("attach", host, "--", "systemctl", "is-system-running", "--wait")
-        deadline = time.monotonic() + BOOT_SECONDS
-        while self._lxc(*ask, check=False) not in ("running", "degraded"):
-            if time.monotonic() > deadline:
-                raise LabError(f"{host.name} does not finish its start; ask it: systemctl list-jobs")
-            time.sleep(0.05)
-
-    def _is_mounted(self, host: Server) -> bool:
-        return f" {self._of(host)}/rootfs " in self._tool("cat", "/proc/self/mounts")
-
-    def _unmount(self, host: Server) -> None:
-        if self._is_mounted(host):
-            self._tool("umount", self._of(host) / "rootfs")
-
-    def _is_running(self, host: Server) -> bool:
-        return self._lxc("info", host, "-sH") == "RUNNING"
-
-    def _power_off(self, hosts: Sequence[Server]) -> None:
-        self._each([host for host in hosts if self._is_running(host)], lambda host: self._stop(host, "-k"))
-
-    def _shut_down(self, host: Server) -> None:
-        if self._is_running(host):
-            self._stop(host, "-t", "60")
-
-    def _stop(self, host: Server, *how: str) -> None:
-        self._lxc("stop", host, *how)
-        self._lxc("wait", host, "-s", "STOPPED", "-t", "20")
-
-    def _put_back(self, host: Server, kept: Path) -> None:
-        of = self._of(host)
-        self._unmount(host)
-        for folder in ("upper", "overlay"):
-            shutil.rmtree(of / folder)
-            (of / folder).mkdir()
-        _copy(kept / "disks", of / "disks")
+        self._each([box.server.name for box in boxes], _settle)
 
     def _apply_cables(self, state: State) -> None:
         """Make the cables of all running servers as the state says."""
-        links = self._tool("ip", "-oneline", "link", "show", "type", "veth").splitlines()
-        there = {line.split()[1].partition("@")[0] for line in links}
-        ports = [port for host in SERVERS.values() for port in host.ports if port.veth in there]
-        carrier = [f"link set {port.veth} {'down' if port.veth in state.cut else 'up'}" for port in ports]
-        self._tool("ip", "-batch", "-", text="\n".join(carrier))
-        for port in ports:
-            if rate := state.slow.get(port.veth):
-                self._shape(port, "replace", "tbf", "rate", rate, "burst", "128kb", "latency", "400ms")
+        for box in map(self._box, SERVERS):
+            if box.is_on():
+                box.connect([port for port in box.server.ports if port.plug in state.cut])
+                for port in box.server.ports:
+                    if rate := state.slow.get(port.plug):
+                        self._shape(
+                            port, "replace", "tbf", "rate", rate, "burst", "128kb", "latency", "400ms"
+                        )
 
     def _shape(self, port: Port, verb: str, *discipline: str) -> None:
         """Change the queue at both ends of a cable: a queue limits only what leaves through it."""
-        self._tool("tc", "qdisc", verb, "dev", port.veth, "root", *discipline)
-        inside = ["nsenter", "--net", "--target", self._lxc("info", port.server, "-pH")]
-        self._tool(*inside, "tc", "qdisc", verb, "dev", port.name, "root", *discipline)
+        self._room.tool("tc", "qdisc", verb, "dev", port.plug, "root", *discipline)
+        self._box(port.server.name).inside("tc", "qdisc", verb, "dev", port.name, "root", *discipline)
 
-    def _each(self, hosts: Iterable[Server], work: Callable[[Server], object]) -> None:
-        """Do something to several servers at once."""
+    def _each(self, names: Iterable[str], work: Callable[[Box], object]) -> None:
+        """Do something to several servers at once, and say that it lasts where it lasts."""
+        started = time.monotonic()
         with ThreadPoolExecutor() as pool:
-            list(pool.map(work, hosts))
+            waiting = {pool.submit(work, self._box(name)) for name in names}
+            while waiting:
+                done, waiting = wait(waiting, timeout=build.HEARTBEAT)
+                if waiting:
+                    self.say(f"… {time.monotonic() - started:.0f} s")
+                for each in done:
+                    each.result()
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a folder of sparse files onto another."""
-    target.mkdir(exist_ok=True)
-    for path in source.iterdir():
-        subprocess.run(["cp", "--sparse=always", path, target], check=True)
-
-
-def _ssh_keygen(path: Path, comment: str) -> None:
-    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
-    subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+def _settle(box: Box) -> None:
+    """Wait until the server has done all that it does at a start."""
+    deadline = time.monotonic() + box.patience
+    while box.inside("systemctl", "is-system-running", "--wait") not in ("running", "degraded"):
+        if time.monotonic() > deadline:
+            raise LabError(f"{box.server.name} does not finish its start; ask it: systemctl list-jobs")
+        time.sleep(0.05)
 
 
 def _start_time(pid: int) -> int | None:
@@ -574,20 +438,6 @@ def _start_time(pid: int) -> int | None:
     except OSError:
         return None
     return None if fields[0] in "ZX" else int(fields[19])
-
-
-def _own_pids(pid: int) -> list[int]:
-    """The pids of a process, from this machine's view inwards (proc_pid_status(5), NSpid)."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return [int(word) for line in lines if line.startswith("NSpid:") for word in line.split()[1:]]
-
-
-def _is_wanted(host_pid: int, pid: int | None, pattern: str | None) -> bool:
-    if pattern is not None:
-        line = Path(f"/proc/{host_pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        return re.search(pattern, line) is not None
-    # This machine's view, the lab's, the server's.
-    return _own_pids(host_pid)[2:3] == [pid]
 
 
 def _install_host_commands() -> None:

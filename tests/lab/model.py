@@ -33,8 +33,8 @@ class Port:
     address: str
 
     @property
-    def veth(self) -> str:
-        """The lab's end of the cable; taking it down takes the carrier away inside the server."""
+    def plug(self) -> str:
+        """The lab's end of the cable, in the bridge."""
         return f"{self.server.name}-{self.name}"
 
     @property
@@ -127,6 +127,17 @@ def hosts_file(own: str) -> str:
     return "\n".join([*lines, *(f"{s.address} {s.name}" for s in SERVERS.values()), f"127.0.1.1 {own}", ""])
 
 
+def server_files(host: Server, machine_id: str, authorized_keys: str) -> dict[str, str]:
+    """The files of a server that are its own, but for its ssh host key."""
+    return {
+        "etc/hostname": f"{host.name}\n",
+        "etc/hosts": hosts_file(host.name),
+        "etc/machine-id": f"{machine_id}\n",
+        "root/.ssh/authorized_keys": authorized_keys,
+        **{f"etc/systemd/network/{name}": text for name, text in networkd_files(host).items()},
+    }
+
+
 def inventory(key: Path, known_hosts: Path, repository: Path) -> str:
     """A static Ansible inventory of the servers, in INI form."""
     lines = ["[twin]", "castor", "pollux", "", "[voter]", "witness", "", "[all:vars]", "ansible_user=root"]
@@ -177,7 +188,7 @@ def lxc_config(host: Server, rootfs: Path, disks: Path, repository: Path, log: P
             f"{net}.type = veth",
             f"{net}.name = {port.name}",
             f"{net}.link = {port.bridge}",
-            f"{net}.veth.pair = {port.veth}",
+            f"{net}.veth.pair = {port.plug}",
             f"{net}.hwaddr = {port.mac}",
         ]
     return "\n".join([*lines, ""])

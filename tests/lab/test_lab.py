@@ -20,6 +20,14 @@ import pytest
 from tests.lab import Lab, LabError, cables, cgroup, model
 
 ROOT = Path(__file__).parents[2]
+KIND = os.environ.get("TWIN_LAB_KIND", "container")
+OPENZFS = """
+set -e
+apt-get -qq update
+DEBIAN_FRONTEND=noninteractive apt-get -qq install zfsutils-linux >/dev/null
+zpool create tank /srv/disks/disk0.img
+zfs create tank/kept
+"""
 ZFS_FUSE = """
 set -e
 mkdir -p /etc/systemd/system/zfs-fuse.service.d
@@ -125,7 +133,8 @@ def test_two_labs_at_once_know_nothing_of_each_other(lab: Lab, base: Path) -> No
     said(lab, "castor", "echo first >/run/which")
     with Lab("second", base) as second:
         assert second.ssh("castor", "cat /run/which").returncode
-        assert second.known_hosts.read_text() != lab.known_hosts.read_text()
+        # Virtual machines have their keys from the day when they were frozen.
+        assert KIND == "vm" or second.known_hosts.read_text() != lab.known_hosts.read_text()
         second.power("pollux", "off")
         assert pings(lab, "castor", "192.0.2.12")
         assert not pings(second, "castor", "192.0.2.12")
@@ -245,7 +254,7 @@ def test_processes_are_listed_while_groups_come_and_go(lab: Lab) -> None:
 
 
 def test_a_power_cut_keeps_what_was_synced_and_a_reset_puts_it_back(lab: Lab) -> None:
-    said(lab, "castor", ZFS_FUSE)
+    said(lab, "castor", OPENZFS if KIND == "vm" else ZFS_FUSE)
     said(lab, "castor", "echo saved >/tank/kept/file")
     lab.save("pool")
     said(lab, "castor", "echo later | dd of=/tank/kept/file conv=fsync; touch /root/later; rm /etc/hostname")
