@@ -35,9 +35,7 @@ demo: venv ## two servers, a witness, machines on them, one moves
 .PHONY: test
 test: venv ## every test; the exit status is the verdict
 	@rm -rf build/coverage
-	@$(MAKE) stage-lint
-	@$(MAKE) stage-unit
-	@$(MAKE) -j2 stage-sanity stage-fire stage-playbooks stage-integration stage-molecule
+	@$(MAKE) -j2 stage-lint stage-unit stage-sanity stage-fire stage-playbooks stage-integration stage-molecule
 	@$(MAKE) stage-coverage
 	@$(MAKE) down
 
