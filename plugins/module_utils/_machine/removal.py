@@ -23,7 +23,7 @@ from .._zfs.snapshot_host import read_datasets, set_holds
 from .gate import PAIR
 from .host import JOURNALS, Station, read_pair
 from .journal import Journal
-from .kinds import KINDS, dataset_of
+from .kinds import KINDS, Kind, dataset_of
 from .rpo import PREFIX
 
 LOCKS = JOURNALS
@@ -89,11 +89,7 @@ def _clones(host: Host) -> dict[str, str]:
 
 def _found(station: Station, name: str, tree: Mapping[str, Dataset], clones: Mapping[str, str]) -> Found:
     journal = station.journal(name)
-    kinds = [
-        kind
-        for kind in KINDS.values()
-        if kind.defined(station.host, name) and not kind.foreign(station.host, name, station.pair)
-    ]
+    kinds = _kinds(station, name)
     return Found(
         running=any(kind.running(station.host, name) for kind in kinds),
         defined=bool(kinds),
@@ -101,6 +97,14 @@ def _found(station: Station, name: str, tree: Mapping[str, Dataset], clones: Map
         noted=journal is not None or name in station.ledger(),
         blockers=tuple(_blockers(station, name, tree, clones, journal)),
     )
+
+
+def _kinds(station: Station, name: str) -> list[Kind]:
+    """The kinds of which this server has a definition of the machine that is this pair's."""
+    host, pair = station.host, station.pair
+    return [
+        kind for kind in KINDS.values() if kind.defined(host, name) and not kind.foreign(host, name, pair)
+    ]
 
 
 def _blockers(
@@ -198,7 +202,7 @@ def apply_removal(host: WritableHost, step: Step) -> None:
             case "stop":
                 station.stop(name)
             case "undefine":
-                for kind in KINDS.values():
+                for kind in _kinds(station, name):
                     kind.remove(host, name)
             case "destroy":
                 _destroy(host, dataset_of(name, station.pair))
