@@ -125,7 +125,7 @@ class MachineServer(Server):
             self.change(["lxc-start", "--name", "ssa", "--daemon"], ok=(0, 1))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MemoryTwin(Twin):
     """The twin, asked in memory; what is said travels as JSON, as it does over ssh."""
 

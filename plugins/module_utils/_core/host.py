@@ -269,7 +269,7 @@ class SshHost(WritableHost):
         return (*self.prefix, shlex.join(argv))
 
     def answer(self, argv: Sequence[str], stdin: str, timeout: float | None) -> Output:
-        output = self._here.answer(self.argv(argv), stdin, timeout)
+        output = self.ask(argv, stdin, timeout)
         if output.rc == self.NO_CONNECTION:
             raise Unreachable(
                 f"{self.address} could not be reached by ssh",
@@ -281,6 +281,10 @@ class SshHost(WritableHost):
         if output.rc == 127:
             raise CommandMissing(f"{argv[0]} is not installed on {self.address}", command=list(argv))
         return Output(tuple(argv), output.rc, output.out, output.err)
+
+    def ask(self, argv: Sequence[str], stdin: str, timeout: float | None) -> Output:
+        """Have a command run there, with the exit codes of ssh for what went wrong on the way."""
+        return self._here.answer(self.argv(argv), stdin, timeout)
 
     def read(self, path: str) -> str | None:
         output = self.answer(["cat", path], "", None)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from .._core.errors import Refused
 
 PAIR = "/etc/twin/pair.json"
+LINE = ["twin", "line"]
+"""What opens the line on which the verbs of peer.py and short commands travel; see line.py."""
 INCOMING = ".incoming"
 HOLDS_PROPERTY = "twin:holds"
 """Both as in `_zfs`, which would cost more to import than all the rest; a test compares them."""

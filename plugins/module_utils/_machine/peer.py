@@ -3,17 +3,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What one server asks of the other: both ends of the verbs, JSON in and out.
 
-They travel through the key whose forced command is ``twin peer``; see gate.py.
+They travel through the key whose forced command is ``twin peer``; see gate.py and line.py.
 """
 
 from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._core.errors import Refused, TwinError, Unreachable
@@ -21,15 +20,12 @@ from .._core.host import Peer, SshHost, ssh_options
 from .declaration import Pair, from_property
 from .host import LOCK_PATIENCE, Station
 from .journal import Stage, journal_of
+from .line import LineHost
 from .move import Side, side_data, side_of
 from .preflight import Prospect, prospect_data, prospect_of
 
 _SSH_PORT = 22
 _CONNECT_TIMEOUT = 1.5
-# sshd locks out whoever often connects without logging in (sshd_config(5), PerSourcePenalties), so an address
-# that has just answered is taken at its word.
-_FRESH = 10.0
-_ANSWERED: dict[tuple[str, ...], tuple[str, float]] = {}
 # A cut link is noticed within about three seconds; what is under way then is done again.
 _IMPATIENT = ("-o", "ConnectTimeout=2", "-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=2")
 
@@ -87,11 +83,12 @@ VERBS: Mapping[str, tuple[bool, Callable[[Station, str, Any], Any]]] = {
 # ---- asking the other server ------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Twin:
     """The other server, as far as it lets this one."""
 
     pair: Pair
+    _host: LineHost | None = field(default=None, init=False)
 
     @property
     def server(self) -> str:
@@ -99,20 +96,29 @@ class Twin:
         return self.pair.twin.server
 
     def host(self) -> SshHost:
-        """The way there, at the first of its addresses at which it answers now.
+        """The way there, at the first of its addresses at which it answers.
+
+        It is looked for once, and again when it is lost: sshd locks out whoever often connects without
+        logging in (sshd_config(5), PerSourcePenalties).
 
         :raises Unreachable: when it answers at none.
         """
-        twin = self.pair.twin
-        address = _fresh(twin.addresses) or _answering(twin.addresses)
+        if self._host is None or self._host.lost:
+            twin = self.pair.twin
+            peer = Peer(twin.addresses, key=twin.key, known_hosts=twin.known_hosts)
+            self._host = LineHost(self._address(), (*_IMPATIENT, *ssh_options(peer)))
+        return self._host
+
+    def _address(self) -> str:
+        addresses = self.pair.twin.addresses
+        address = _answering(addresses)
         if address is None:
             raise Unreachable(
                 f"server {self.server}",
-                f"it answers at none of {', '.join(twin.addresses)}",
+                f"it answers at none of {', '.join(addresses)}",
                 "see that it is up and that the network is whole",
             )
-        peer = Peer(twin.addresses, key=twin.key, known_hosts=twin.known_hosts)
-        return SshHost(address, (*_IMPATIENT, *ssh_options(peer)))
+        return address
 
     def ask(self, verb: str, name: str, payload: Any = None) -> Any:
         """Have a verb of `VERBS` carried out there.
@@ -120,20 +126,8 @@ class Twin:
         :raises Unreachable: when no answer came; it may have been carried out all the same.
         :raises TwinError: when it failed there.
         """
-        try:
-            output = self.host().answer(["twin", verb, name], json.dumps(payload), None)
-        except Unreachable:
-            _ANSWERED.clear()
-            raise
-        try:
-            reply = json.loads(output.out)
-        except json.JSONDecodeError as error:
-            said = (output.err or output.out).strip().splitlines()
-            raise TwinError(
-                f"{verb} of machine {name} on {self.server}",
-                f"it answered {(said or ['nothing'])[-1]!r}",
-                "see that its program twin is the same as here",
-            ) from error
+        output = self.host().change(["twin", verb, name], stdin=json.dumps(payload))
+        reply = json.loads(output.out)
         if "error" in reply:
             kind = Refused if reply.get("refused") else TwinError
             raise kind(f"{self.server} says: {reply['error'].rstrip('.')}")
@@ -164,19 +158,12 @@ def reply_to(action: Callable[[], Any]) -> str:
         return json.dumps({"error": str(error), "refused": isinstance(error, Refused)})
 
 
-def _fresh(addresses: tuple[str, ...]) -> str | None:
-    """The address that answered a moment ago, as long as nothing has failed since."""
-    address, asked = _ANSWERED.get(addresses, ("", 0.0))
-    return address if address and time.monotonic() - asked < _FRESH else None
-
-
 def _answering(addresses: Sequence[str]) -> str | None:
     """The first address behind which ssh answers; all are tried at once, a dead one costs no time."""
     pool = ThreadPoolExecutor(max(1, len(addresses)))
     try:
         for address, found in [(address, pool.submit(_connects, address)) for address in addresses]:
             if found.result():
-                _ANSWERED[tuple(addresses)] = (address, time.monotonic())
                 return address
         return None
     finally:

@@ -20,12 +20,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._core.errors import Refused, TwinError
-from .gate import PAIR, Busy, permit
+from .._core.errors import CommandMissing, Refused, TwinError
+from .gate import LINE, PAIR, Busy, permit
 
 if TYPE_CHECKING:
     import argparse
 
+    from .._core.host import Output
     from .driver import Driver, Forecast
     from .host import Station
     from .move import Done, Stuck
@@ -404,22 +405,36 @@ def _peer(command: str) -> int:
     """The forced command of the twin's key."""
     try:
         words = shlex.split(command)
-        if words[:1] != ["twin"]:
-            permit(words, _pool())
-            os.execvp(words[0], words)
-        if words[1:2] and words[1] in _RELAYED:
+        if words == LINE:
+            from .line import serve
+
+            serve(sys.stdin, sys.stdout, _answer)
+            return DONE
+        if words[:1] == ["twin"] and words[1:2] and words[1] in _RELAYED:
             return run(words[1:], Scene(for_twin=True))
-        if len(words) != 3:
-            raise Refused(f"command {command!r}", "it is not let through", "this key is for the twin alone")
-        payload = json.load(sys.stdin)
+        permit(words, _pool())
+        os.execvp(words[0], words)
     except (Refused, ValueError, OSError) as error:
         sys.stderr.write(f"twin: {error}\n")
         return REFUSED
+
+
+def _answer(words: list[str], stdin: str) -> Output:
+    """One command of the twin's line."""
+    from .._core.host import LocalHost, Output
+
+    try:
+        if words[:1] != ["twin"] or len(words) != 3:
+            permit(words, _pool())
+            return LocalHost().answer(words, stdin, None)
+    except (Refused, OSError) as error:
+        return Output((), REFUSED, "", f"twin: {error}\n")
+    except CommandMissing as error:
+        return Output((), 127, "", str(error))
     from .peer import answer, reply_to
 
-    reply = reply_to(lambda: answer(Scene().station(), words[1], words[2], payload))
-    sys.stdout.write(f"{reply}\n")
-    return DONE
+    _twin, verb, name = words
+    return Output((), DONE, reply_to(lambda: answer(Scene().station(), verb, name, json.loads(stdin))), "")
 
 
 def _pool() -> str:
