@@ -33,16 +33,22 @@ STATE = "pair"
 LINKS = ("10.1.0", "10.2.0", "192.0.2")
 SERVERS = {"castor": 1, "pollux": 2}
 
-SERVER = """
+CHOOSE_ZFS = """
+# That of the kernel where it has one, as role server does.
+zfs=zfs-fuse
+if [ -e /sys/module/zfs ] || modprobe -q zfs 2>/dev/null; then zfs=zfsutils-linux; fi
+"""
+SERVER = f"""
 set -eu
 export DEBIAN_FRONTEND=noninteractive
+{CHOOSE_ZFS}
 mkdir -p /etc/systemd/system/zfs-fuse.service.d /etc/twin /var/lib/twin/journal /var/lib/twin/reports
 cat >/etc/systemd/system/zfs-fuse.service.d/twin.conf
 # lxc.service would wait half a minute at every boot for a bridge of its own.
 echo 'USE_LXC_BRIDGE="false"' >/etc/default/lxc-net
 apt-get -qq update
 apt-get -qq -o Dpkg::Options::=--force-confold install -y --no-install-recommends \\
-    lxc zfs-fuse busybox-static >/dev/null
+    lxc $zfs busybox-static procps >/dev/null
 systemctl -q disable --now lxc-net.service lxc-monitord.service || true
 mac=$(cat /sys/class/net/eth0/address)
 rm /etc/systemd/network/10-eth0.network

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,7 @@ STEPS = ["announce", "seed", "stop", "final", "commit", "claim", "start", "retir
 BEFORE_COMMIT = STEPS[: STEPS.index("commit")]
 HERE, THERE = "castor", "pollux"
 UNDONE, REFUSED = 1, 2
+UNTIL_STOPPED = "until pgrep --runstates T --full '/usr/local/sbin/twin move'; do sleep 0.03; done"
 PATIENCE = 120
 """Seconds; only a move that hangs takes so long, whatever else the machine has to do."""
 
@@ -49,7 +51,7 @@ class Fire:
 
     def __init__(self, bed: Bed) -> None:
         self.bed, self.lab = bed, bed.lab
-        self._moves: list[subprocess.Popen[str]] = []
+        self._started: list[subprocess.Popen[Any]] = []
         self.lab.reset(STATE, (HERE, THERE))
         self.bed.count()
         prober = Path(__file__).with_name("prober.py")
@@ -58,7 +60,7 @@ class Fire:
         )
 
     def close(self) -> None:
-        for process in (self._prober, *self._moves):
+        for process in (self._prober, *self._started):
             process.kill()
             process.wait()
             if process.stdout:
@@ -81,29 +83,20 @@ class Fire:
             stdin=subprocess.DEVNULL,
             text=True,
         )
-        self._moves.append(process)
+        self._started.append(process)
         return process
 
     def stopped_at(self, step: str) -> subprocess.Popen[str]:
         """A move that has carried out a step and stands still."""
         process = self.move(f"{step}:STOP")
         end = time.monotonic() + PATIENCE
-        while not self._stands_still():
+        waiting = subprocess.Popen(self.lab.ssh_command(HERE, UNTIL_STOPPED), stdout=subprocess.DEVNULL)
+        self._started.append(waiting)
+        while waiting.poll() is None:
             assert process.poll() is None, process.communicate()[0]
             assert time.monotonic() < end, f"the move never came to {step}"
             time.sleep(0.02)
         return process
-
-    def _stands_still(self) -> bool:
-        for pid in self.lab.group.processes(f"lxc.payload.{HERE}"):
-            try:
-                state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if state == "T" and b"/usr/local/sbin/twin" in words:
-                return True
-        return False
 
     def go_on(self) -> None:
         self.lab.signal(HERE, signal.SIGCONT, pattern="/usr/local/sbin/twin move")

@@ -11,11 +11,14 @@ import copy
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,7 @@ PLAYBOOKS = {
     "migrate": ("-e", "machine=ssa", "-e", "to=pollux"),
     "evacuate": ("-e", "server=castor"),
 }
+HOWTO = (ROOT / "docs/howto/run.md").read_text()
 SITE = "site"
 """The saved state of a pair on which site.yml was run."""
 
@@ -136,6 +140,33 @@ class Pair:
             self.shown.append(self.sh(server, f"systemctl stop watch; {WATCHED}"))
         self.lab.save(SITE)
         return played
+
+    def equip(self, server: str, collection: Path) -> None:
+        """Make a server one that can run playbooks, as the howto tells; the inventory is copied there."""
+        ssh = f"-q -F /dev/null -o UserKnownHostsFile={self.lab.known_hosts} -i {self.lab.key}".split()
+        self.lab.run("scp", *ssh, "-r", collection, INVENTORY, f"root@{server}:", check=True)
+        self.lab.ssh(server, "cat >>.ssh/known_hosts", input=self.lab.known_hosts.read_text(), check=True)
+        for command in EQUIP:
+            assert f"\n    {command}\n" in HOWTO
+            self.lab.ssh(server, command, input="y\n", check=True)
+
+    def done_on(self, server: str, name: str, *words: str) -> str:
+        """Run a playbook on a server, which must end well; our key stays here, in an agent.
+
+        Returns what it printed.
+        """
+        command = shlex.join(["ansible-playbook", "-i", ".", f"twin.datacenter.{name}", *words])
+        *ssh, address = self.lab.ssh_command(server)
+        argv = [*ssh, "-A", address, f"cd {INVENTORY.name} && {command} 2>&1"]
+        agent = ["ssh-agent", "sh", "-c", 'ssh-add -q "$0" && exec "$@"', str(self.lab.key)]
+        done = subprocess.run(
+            [*agent, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False
+        )
+        print(done.stdout)
+        self.shown.append(done.stdout)
+        assert done.returncode == 0
+        assert "[WARNING]" not in done.stdout
+        return done.stdout
 
     def sh(self, server: str, command: str) -> str:
         """What a command prints on a server."""
@@ -244,6 +275,37 @@ def test_a_server_is_evacuated(site: Pair) -> None:
     site.done("evacuate", "-e", "server=castor")
     assert site.homes() == {"ssa": ["pollux"], "tap": ["pollux"]}
     assert site.done("evacuate", "-e", "server=castor").changed == set()
+
+
+EQUIP = (
+    "apt-get update",
+    "apt-get install --no-install-recommends ansible-core",
+    "ansible-galaxy collection install twin-datacenter-*.tar.gz",
+)
+"""What the howto has people type on a server of Debian 13."""
+
+
+def test_either_server_runs_the_playbooks(site: Pair, tmp_path: Path) -> None:
+    """Nothing but what the howto brings there: not this checkout, no key, no setting of ours."""
+    build = ("ansible-galaxy", "collection", "build", "--output-path", str(tmp_path))
+    subprocess.run(build, cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
+    (collection,) = tmp_path.glob("*.tar.gz")
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(site.equip, SERVERS, repeat(collection)))
+    (home,) = site.homes()["ssa"]
+    (away,) = set(SERVERS) - {home}
+    kept = "lxc-attach -n ssa -- sh -c"
+    site.sh(home, f"{kept} 'echo as it was >/srv/kept'")
+    for server, to in (("castor", away), ("pollux", home)):
+        site.done_on(server, "migrate", "-e", "machine=ssa", "-e", f"to={to}")
+        assert site.homes()["ssa"] == [to]
+        assert site.sh(to, f"{kept} 'cat /srv/kept'") == "as it was\n"
+        site.sh("witness", "ping -q -c1 -w10 192.0.2.21")
+    again = site.done_on("pollux", "site", "-e", "lab_repository=/srv/repo")
+    assert re.findall(r"^(\w+) .* changed=(\d+)", again, re.MULTILINE) == [("castor", "0"), ("pollux", "0")]
+    (key, *_rest) = body(site.lab.key.read_text())
+    for server in SERVERS:
+        assert site.lab.ssh(server, "grep -rqF -f - /etc /home /root /tmp", input=key).returncode == 1
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._zfs.snapshot impo
 from ansible_collections.twin.datacenter.plugins.module_utils._zfs.snapshot_host import read_datasets
 from ansible_collections.twin.datacenter.plugins.module_utils._zfs.transfer import read_replica, replicate
 from ansible_collections.twin.datacenter.plugins.modules import zfs_replica, zfs_snapshot
-from tests.integration.zfs_bed import DISKS, ZfsServer
+from tests.integration.zfs_bed import DISKS, FLAVOUR, ZfsServer
 from tests.lab import Lab
 from tests.laws import cases_zfs_replica, cases_zfs_snapshot, laws
 from tests.laws.cases_zfs_replica import item
@@ -181,7 +181,7 @@ LAWS = {
     "series with retention": laws.plan_after_apply_is_empty,
     "retention leaves what is held or cloned": laws.interrupted_run_converges,
 }
-USES: list[Use] = [use for use in cases_zfs_snapshot.USES if "fuse" in use.flavours]
+USES: list[Use] = [use for use in cases_zfs_snapshot.USES if FLAVOUR in use.flavours]
 USES += cases_zfs_replica.USES
 
 

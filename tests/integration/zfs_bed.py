@@ -1,24 +1,32 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server of the lab with the real zfs-fuse, and a place for disks that are files."""
+"""A server of the lab with the real ZFS, and a place for disks that are files."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
-from tests.integration.bed import DROP_IN
+from tests.integration.bed import CHOOSE_ZFS, DROP_IN
 from tests.integration.conftest import LabHost
 from tests.lab import Lab
+from tests.lab.lab import VM
 
 DISKS = "/disks"
-_INSTALL = """
+OPENZFS = os.environ.get("TWIN_LAB_KIND") == VM or Path("/sys/module/zfs").is_dir()
+"""Whether the servers of the lab have the ZFS of a kernel, else zfs-fuse."""
+FLAVOUR = "openzfs-2.3" if OPENZFS else "fuse"
+"""The double that behaves as they do."""
+_INSTALL = f"""
 set -eu
 mkdir -p /etc/systemd/system/zfs-fuse.service.d
 cat >/etc/systemd/system/zfs-fuse.service.d/twin.conf
-command -v zfs >/dev/null || {
+command -v zfs >/dev/null || {{
+    {CHOOSE_ZFS}
     apt-get -qq update
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends zfs-fuse >/dev/null
-}
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $zfs >/dev/null
+}}
 mkdir -p "$1"
 """
 _EMPTY_POOL = """
