@@ -18,8 +18,8 @@ description:
   - While a snapshot is sent, and as long as it is the newest that both sides have, it is held on both
     sides by the tag V(twin). So a dataset has one peer.
   - What only the peer has is never lost, unless O(allow_destroy) names its dataset.
-  - In check mode the streams are announced with their size. Where C(zfs send) has no dry run, it is an
-    upper bound and begins with V(≤).
+  - In check mode the streams are announced with their size, as C(zfs send) predicts it, without the
+    headers of the stream (V(≈)). Where it has no dry run, the size is an upper bound (V(≤)).
 options:
   replicas:
     description: The datasets.

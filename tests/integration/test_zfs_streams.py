@@ -30,7 +30,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._zfs.snapshot impo
 from ansible_collections.twin.datacenter.plugins.module_utils._zfs.snapshot_host import read_datasets
 from ansible_collections.twin.datacenter.plugins.module_utils._zfs.transfer import read_replica, replicate
 from ansible_collections.twin.datacenter.plugins.modules import zfs_replica, zfs_snapshot
-from tests.integration.zfs_bed import DISKS, FLAVOUR, ZfsServer
+from tests.integration.zfs_bed import DISKS, FLAVOUR, OPENZFS, ZfsServer
 from tests.lab import Lab
 from tests.laws import cases_zfs_replica, cases_zfs_snapshot, laws
 from tests.laws.cases_zfs_replica import item
@@ -90,8 +90,8 @@ class Server(ZfsServer):
 def servers(lab: Lab) -> Iterator[tuple[Server, Server]]:
     castor, pollux = (Server(lab, name) for name in ("castor", "pollux"))
     castor.other, pollux.other = pollux, castor
-    for server in (castor, pollux):
-        server.install()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Server.install, (castor, pollux)))
     yield castor, pollux
     for server in (castor, pollux):
         server.new_disks((), [POOL])
@@ -219,14 +219,16 @@ def test_a_clone_of_an_image_travels_as_an_increment(castor: Server, pollux: Ser
     assert pollux.tree()[f"{TREE}/root"].origin == "flow/image@base"
 
 
-def test_what_is_sent_is_never_more_than_was_predicted(castor: Server, pollux: Server) -> None:
+def test_what_is_sent_was_predicted(castor: Server, pollux: Server) -> None:
+    """By zfs send without the headers of its records, else as an upper bound."""
     for number, megabytes in enumerate((3, 0.001, 7)):
         castor.data(f"{TREE}/data", megabytes)
         castor.script([f"snapshot -r {TREE}@n{number}"])
         castor.change(["sync"])
         replica = read_replica(castor, pollux, Item(TREE, TREE, True, 0))
         predicted = sum(send.size or 0 for send in replica.sends)
-        assert replicate(castor, pollux, TREE).count <= predicted
+        headers = 0.05 * predicted + 32_000 if OPENZFS else 0
+        assert replicate(castor, pollux, TREE).count <= predicted + headers
 
 
 def test_killed_halfway_a_second_run_finishes(castor: Server, pollux: Server, lab: Lab) -> None:

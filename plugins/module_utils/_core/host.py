@@ -270,21 +270,32 @@ class SshHost(WritableHost):
 
     def answer(self, argv: Sequence[str], stdin: str, timeout: float | None) -> Output:
         output = self.ask(argv, stdin, timeout)
-        if output.rc == self.NO_CONNECTION:
-            raise Unreachable(
-                f"{self.address} could not be reached by ssh",
-                (output.err.strip().splitlines() or ["it said nothing"])[-1],
-                "see that it is up, that the network is whole and that its key is known here",
-                command=list(argv),
-                stderr=output.err,
-            )
         if output.rc == 127:
             raise CommandMissing(f"{argv[0]} is not installed on {self.address}", command=list(argv))
         return Output(tuple(argv), output.rc, output.out, output.err)
 
     def ask(self, argv: Sequence[str], stdin: str, timeout: float | None) -> Output:
-        """Have a command run there, with the exit codes of ssh for what went wrong on the way."""
-        return self._here.answer(self.argv(argv), stdin, timeout)
+        """Have a command run there.
+
+        :raises Unreachable: when it could not be, or nobody knows how it ended.
+        """
+        output = self._here.answer(self.argv(argv), stdin, timeout)
+        if output.rc == self.NO_CONNECTION:
+            raise self.unreachable(argv, output.err)
+        return output
+
+    def unreachable(self, argv: Sequence[str], said: str) -> Unreachable:
+        """The error of a connection that broke, or was never made.
+
+        :param said: by ssh.
+        """
+        return Unreachable(
+            f"{self.address} could not be reached by ssh",
+            (said.strip().splitlines() or ["it said nothing"])[-1],
+            "see that it is up, that the network is whole and that its key is known here",
+            command=list(argv),
+            stderr=said,
+        )
 
     def read(self, path: str) -> str | None:
         output = self.answer(["cat", path], "", None)

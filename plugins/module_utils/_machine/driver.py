@@ -199,6 +199,7 @@ class Forecast:
     """What a move would do.
 
     :param bytes: what will be sent at most, without what the machine writes from now on.
+    :param told: whether ZFS itself estimated them, so that they may be a little more.
     :param downtime: seconds, from the last move of the machine, or what a small one takes.
     """
 
@@ -206,6 +207,7 @@ class Forecast:
     machine: Machine
     bytes: int
     downtime: float
+    told: bool
 
     @property
     def sentences(self) -> list[str]:
@@ -214,7 +216,7 @@ class Forecast:
         how = "stopped, " if self.journal.running else ""
         started = "and started there" if self.journal.running else "and defined there"
         sentences = [
-            f"send {self.machine.name} to {target}: ≤ {human_size(self.bytes)}",
+            f"send {self.machine.name} to {target}: {'≈' if self.told else '≤'} {human_size(self.bytes)}",
             f"move {self.machine.name} from {self.journal.source} to {target}: "
             f"{how}its last changes sent, {started}",
         ]
@@ -294,7 +296,8 @@ def _forecast(driver: Driver, here: Side, owner: Owner, target: str) -> Forecast
         began=time.time(),
         answered=here.running and station.answers(machine),
     )
-    return Forecast(journal, machine, needed, downtime)
+    told = any(send.told for send in replica.sends)
+    return Forecast(journal, machine, needed, downtime, told)
 
 
 def _unsent(dataset: Dataset) -> int:

@@ -90,18 +90,20 @@ class LineHost(SshHost):
     def ask(self, argv: Sequence[str], stdin: str, timeout: float | None) -> Output:
         with self._lock:
             if self.lost:
-                return Output((), self.NO_CONNECTION, "", "the connection broke")
+                raise self.unreachable(argv, "the connection broke")
             self._line = self._line or Line(self.argv(LINE))
             # A signal may end the waiting; then the answer would be taken for that of the next question.
             self.lost = True
             output = self._line.ask(argv, stdin)
-            self.lost = output is None
-            return output or self._dead(self._line.end(), argv)
+            if output is None:
+                raise self._dead(self._line.end(), argv)
+            self.lost = False
+            return output
 
-    def _dead(self, end: Output, argv: Sequence[str]) -> Output:
+    def _dead(self, end: Output, argv: Sequence[str]) -> TwinError:
         if end.rc == self.NO_CONNECTION:
-            return end
-        raise TwinError(
+            return self.unreachable(argv, end.err)
+        return TwinError(
             f"{' '.join(argv[:3])} on {self.address}",
             f"it answered {(end.err.strip().splitlines() or ['nothing'])[-1]!r}",
             "see that its program twin is the same as here",

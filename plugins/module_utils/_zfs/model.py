@@ -24,7 +24,7 @@ MAX_USER_VALUE = 8191
 _COMPONENT = re.compile(r"[A-Za-z0-9_.:\- ]+")
 _POOL = re.compile(r"(?!c[0-9])(?!mirror|raidz|draid|spare|(?:log|special|dedup)$)[A-Za-z][A-Za-z0-9_.:\- ]*")
 _USER_PROPERTY = re.compile(r"[a-z0-9:._-]*:[a-z0-9:._-]*")
-_NATIVE_PROPERTY = re.compile(r"[a-z_]+|[a-z]+@.+")
+_NATIVE_PROPERTY = re.compile(r"[a-z][a-z0-9_]*|[a-z]+@.+")
 
 SIZES = frozenset({
     "quota", "refquota", "reservation", "refreservation",
@@ -50,6 +50,7 @@ _ALIASES = {
     ("acltype", "posixacl"): "posix",
     ("acltype", "noacl"): "off",
     ("aclinherit", "secure"): "restricted",
+    ("volmode", "geom"): "full",
 }
 _SWITCH = {"yes": "on", "true": "on", "no": "off", "false": "off"}
 
@@ -243,9 +244,14 @@ class Capabilities:
             return f"this host's ZFS has no property {name}"
         if not kind.editable and name not in CREATION_ONLY:
             return f"{name} is a figure that ZFS tells, it cannot be set"
-        if value is not None and not kind.takes(spelled(name, value)):
+        if value is not None and not any(map(kind.takes, _words(name, spelled(name, value)))):
             return f"this host's ZFS takes for {name} only {kind.values}, not {value}"
         return ""
+
+
+def _words(name: str, value: str) -> tuple[str, str]:
+    """A value, and the word under which the table of a property may have it."""
+    return value, _ALIASES.get((name, value), value)
 
 
 def parse_capabilities(usage: str, table: str, version: str) -> Capabilities:

@@ -89,7 +89,8 @@ class Send:
     :param through: whether the snapshots between base and this one go along.
     :param flags: letters for ``zfs send``.
     :param size: predicted bytes; None when not told.
-    :param exact: whether ``size`` was told by ``zfs send`` itself; else it is an upper bound.
+    :param told: whether ``zfs send`` itself told ``size``: the data, without the headers of the stream,
+        which may be some percent more. Else it is an upper bound.
     :param fresh: whether the target is made by this stream.
     :param staged: full name under which a fresh target arrives first; empty where it arrives in place.
     :param abandon: whether the target first gives up a partial receive.
@@ -109,7 +110,7 @@ class Send:
     token: str = ""
     volume: bool = False
     size: int | None = None
-    exact: bool = False
+    told: bool = False
     fresh: bool = False
     staged: str = ""
     resumable: bool = False
@@ -121,10 +122,10 @@ class Send:
 
     @property
     def predicted(self) -> str:
-        """The predicted size for people: an upper bound is marked as one."""
+        """The predicted size for people, marked as an estimate or an upper bound."""
         if self.size is None:
             return "of unknown size"
-        return f"{'' if self.exact else '≤ '}{human_size(self.size)}"
+        return f"{'≈' if self.told else '≤'} {human_size(self.size)}"
 
     @property
     def sentence(self) -> str:
@@ -250,7 +251,7 @@ def _decide(pair: _Pair, wanted: Snapshot, allowed: Collection[str]) -> list[Sen
         else:
             resume = replace(
                 send, snapshot=reached.name, guid=reached.guid, how=How.RESUME, token=there.token,
-                size=left.size, exact=left.size is not None, staged="", fresh=not there.snapshots,
+                size=left.size, told=left.size is not None, staged="", fresh=not there.snapshots,
             )  # fmt: skip
             if reached.guid == wanted.guid:
                 return [resume]

@@ -188,7 +188,7 @@ def _predicted(host: Host, send: Send) -> Send:
         return send
     told = host.run(send_argv(send, dry=True), ok=(0, 1))
     size = parse_size_told(told.out) if told.rc == 0 else None
-    return send if size is None else replace(send, size=size, exact=True)
+    return send if size is None else replace(send, size=size, told=True)
 
 
 def deliver(host: WritableHost, peer: WritableHost, send: Send, meter: Meter) -> None:

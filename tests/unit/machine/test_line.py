@@ -37,8 +37,9 @@ sys.exit(program.main(["peer"]))
 ZFS = """#!/bin/sh
 case $* in
 *last*) kill -9 $PPID ;;
-*slow*) kill -USR1 $ASKER; sleep 60 ;;
+*slow*) kill -USR1 $ASKER; sleep 5 ;;
 *fails*) echo "cannot open it" >&2; exit 1 ;;
+*busy*) echo "dataset is busy" >&2; exit 255 ;;
 esac
 echo "$PPID $*"
 cat
@@ -94,6 +95,9 @@ def test_each_command_is_judged(near: Near) -> None:
 def test_exit_codes(near: Near, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CommandFailed, match="cannot open it"):
         near.run(get("fails"))
+    # Some failures of zfs(8) have the exit code by which ssh says that it could not connect.
+    with pytest.raises(CommandFailed, match="dataset is busy"):
+        near.run(get("busy"))
     with pytest.raises(CommandMissing, match="zpool is not installed on pollux"):
         near.run(["zpool", "get", "-H", "tank"])
     with pytest.raises(Refused, match="pollux says: .*run role pair"):

@@ -161,6 +161,9 @@ def test_what_nobody_was_asked_is_taken() -> None:
         ("recordsize", "256", "512 to", "512 to"),
         ("special_small_blocks", "0", "no property", ""),
         ("acltype", "posix", "no property", ""),
+        ("acltype", "posixacl", "no property", ""),
+        ("aclinherit", "secure", "", ""),
+        ("utf8only", "on", "", ""),
         ("userquota@www", "1G", "", ""),
         ("projectquota@1", "1G", "no property", ""),
         ("used", "1", "cannot be set", "cannot be set"),
@@ -209,6 +212,7 @@ def test_values_of_a_real_zfs_fuse() -> None:
         ("compression", "gzip", "gzip-6"),
         ("compression", "zstd", "zstd-3"),
         ("acltype", "posixacl", "posix"),
+        ("volmode", "geom", "full"),
         ("mountpoint", "/srv/", "/srv"),
         ("mountpoint", "/", "//"),
         ("dnodesize", "1k", "1024"),
@@ -216,6 +220,10 @@ def test_values_of_a_real_zfs_fuse() -> None:
 )
 def test_same_meaning(name: str, left: str, right: str) -> None:
     assert meaning(name, left) == meaning(name, right)
+
+
+def test_a_property_may_have_a_digit_in_its_name() -> None:
+    assert check_property("utf8only", True, "dataset a") == "on"
 
 
 @pytest.mark.parametrize(

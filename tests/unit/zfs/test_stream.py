@@ -219,7 +219,7 @@ def test_the_bound_of_an_increment_counts_what_the_base_lost() -> None:
 def test_sizes_say_whether_they_are_bounds() -> None:
     send = Send("tank/a", "tank/a", "b", 2, How.FULL, size=12_500_000)
     assert send.sentence == "send tank/a@b to tank/a on the peer in full (≤ 11.9M)"
-    assert dataclasses.replace(send, exact=True).predicted == "11.9M"
+    assert dataclasses.replace(send, told=True).predicted == "≈ 11.9M"
 
 
 def test_a_dry_run_is_the_same_command() -> None:
