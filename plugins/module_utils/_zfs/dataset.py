@@ -18,7 +18,6 @@ from .._core.errors import Refused
 from .._core.plan import Effect, Plan, Step, make_plan
 from .._core.values import doubles, parse_size
 from .model import (
-    CLEARED,
     CREATION_ONLY,
     Capabilities,
     Property,
@@ -27,6 +26,7 @@ from .model import (
     check_dataset_name,
     check_property,
     check_snapshot_name,
+    cleared_value,
     is_user_property,
     meaning,
     parent_of,
@@ -406,8 +406,8 @@ class _Planner:
         for key, value, held in self._differences(item, existing):
             if value is not None:
                 changes.append((key, value, held))
-            elif key in CLEARED:
-                changes.append((key, CLEARED[key], held))
+            elif cleared := cleared_value(key):
+                changes.append((key, cleared, held))
             else:
                 self._inherit(item, key, held, needs)
         changes.sort(key=lambda change: _rank(*change))
@@ -460,10 +460,12 @@ class _Planner:
         found = []
         for key, value in item.properties.items():
             held = existing.properties.get(key)
-            if value is None and key in CLEARED:
-                differs = held is None or not self._same(key, CLEARED[key], held)
-            elif value is None:
-                differs = held is not None and held.own
+            if value is None:
+                cleared = cleared_value(key)
+                if cleared:
+                    differs = held is None or not self._same(key, cleared, held)
+                else:
+                    differs = held is not None and held.own
             else:
                 outlook = held if held is None or held.own else self._outlook(item.name, key, held)
                 differs = outlook is None or not self._same(key, value, outlook)
@@ -474,7 +476,7 @@ class _Planner:
     def _outlook(self, name: str, key: str, held: Property) -> Property | None:
         """What a dataset will inherit once its ancestors are as declared; None where that is not known."""
         kind = self.caps.property_kind(key)
-        heritable = kind.inheritable if kind else key not in CLEARED
+        heritable = kind.inheritable if kind else not cleared_value(key)
         if held.source not in ("inherited", "default") or not (heritable or is_user_property(key)):
             return held
         declared = {item.name: item.properties for item in self.wanted.present}

@@ -36,7 +36,7 @@ CREATION_ONLY = frozenset({
     "casesensitivity", "normalization", "utf8only", "volblocksize", "encryption", "keyformat", "pbkdf2iters",
 })  # fmt: skip
 # zfs(8): properties that are not inherited, and the value which clears them.
-CLEARED = {
+_CLEARED = {
     "quota": "none", "refquota": "none", "reservation": "none", "refreservation": "none",
     "filesystem_limit": "none", "snapshot_limit": "none", "canmount": "on",
 }  # fmt: skip
@@ -346,6 +346,11 @@ def is_user_property(name: str) -> bool:
     return ":" in name and "@" not in name.partition(":")[0]
 
 
+def cleared_value(name: str) -> str | None:
+    """The value which takes a property back that is not inherited (zfs(8)); None for one that is."""
+    return "none" if _QUOTA.fullmatch(name) else _CLEARED.get(name)
+
+
 def check_property(name: str, value: Any, what: str) -> str | None:
     """A declared property value as text, as far as it can be judged without a host.
 
@@ -411,7 +416,7 @@ def shown(name: str, value: str) -> str:
     """A value for people: sizes with their unit."""
     if _is_size(name):
         count = meaning(name, value)
-        if count == "0" and (name in CLEARED or "@" in name):
+        if count == "0" and (cleared_value(name)):
             return "none"
         return format_size(int(count)) if count.isdigit() else count
     return meaning(name, value) if name in COUNT_LIMITS else _SWITCH.get(value, value)

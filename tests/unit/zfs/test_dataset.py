@@ -307,11 +307,12 @@ def test_a_dataset_may_be_the_clone_of_its_own_child() -> None:
 
 
 @BOTH
-def test_null_takes_a_limit_away(flavour: str) -> None:
-    host = zfs_host(flavour, "create -o quota=8M tank/a")
-    said = apply(host, {"name": "tank/a", "properties": {"quota": None}}).plan.sentences
-    assert said == ["set quota of tank/a from 8M to none"]
-    assert value(host, "quota", "tank/a") == "0"
+@pytest.mark.parametrize("quota", ["quota", "userquota@1000"])
+def test_null_takes_a_limit_away(flavour: str, quota: str) -> None:
+    host = zfs_host(flavour, f"create -o {quota}=8M tank/a")
+    said = apply(host, {"name": "tank/a", "properties": {quota: None}}).plan.sentences
+    assert said == [f"set {quota} of tank/a from 8M to none"]
+    assert value(host, quota, "tank/a") == "0"
 
 
 def test_a_clone_comes_after_its_origin() -> None:
