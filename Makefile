@@ -39,6 +39,11 @@ test: venv ## every test; the exit status is the verdict
 	@$(MAKE) stage-coverage
 	@$(MAKE) down
 
+.PHONY: test-vm
+test-vm: venv ## what it takes servers with kernels of their own to show; the exit status is the verdict
+	@$(MAKE) -j2 stage-vm-lab stage-vm-kernel
+	@$(MAKE) down
+
 # The job slots of make cannot be handed through the stage, so the make inside counts its own.
 stage-%:
 	@$(STAGE) $* env MAKEFLAGS= $(MAKE) --no-print-directory $*
@@ -141,6 +146,16 @@ coverage: venv ## how much of module_utils the tests ran, here and on the hosts
 bench: venv ## our speed against that of others, into build/bench.json; ROUNDS=1 is a quick look, ONLY="moves site" a part
 	@tests/gates/venv bench build/venv-bench
 	@$(STAGE) bench python3 -m tests.bench --rounds $(or $(ROUNDS),5) $(and $(ONLY),--only $(ONLY))
+
+##### The gates that need servers with kernels of their own; the tests that have mark `kernel`
+
+.PHONY: vm-lab vm-kernel
+vm-lab vm-kernel: KIND = vm
+vm-lab: venv ## the lab of virtual machines itself, and a move on it
+	pytest -m kernel tests/lab $(FIRE)
+
+vm-kernel: lab ## OpenZFS, and limits kept by control groups
+	$(LAB) run --name $(TWIN_LAB) -- pytest -m kernel tests/integration --ignore=$(FIRE)
 
 ##### For those who work on it
 

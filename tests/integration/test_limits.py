@@ -18,6 +18,7 @@ from tests.integration.test_lxc import CONFIG, PREPARE, ROOT
 from tests.lab import Lab
 from tests.lab.lab import VM
 
+pytestmark = pytest.mark.kernel
 GREEDY, NEIGHBOUR = "greedy", "neighbour"
 CHECK = {"command": ["true"]}
 

@@ -165,6 +165,7 @@ def fire(bed: Bed) -> Iterator[Fire]:
     fire.close()
 
 
+@pytest.mark.kernel
 def test_undisturbed(fire: Fire) -> None:
     process = fire.move()
     said = process.communicate(timeout=PATIENCE)[0]
@@ -174,7 +175,11 @@ def test_undisturbed(fire: Fire) -> None:
 
 @pytest.mark.parametrize(
     ("step", "side"),
-    [*zip(STEPS, itertools.cycle((HERE, THERE)), strict=False), ("commit", THERE), ("claim", HERE)],
+    [
+        *zip(STEPS, itertools.cycle((HERE, THERE)), strict=False),
+        pytest.param("commit", THERE, marks=pytest.mark.kernel),
+        ("claim", HERE),
+    ],
 )
 def test_killed_after(fire: Fire, step: str, side: str) -> None:
     """SIGKILL of the program; somebody resumes, on either server."""

@@ -32,7 +32,10 @@ from tests.integration.zfs_bed import DISKS, OPENZFS
 from tests.lab import Lab
 from tests.laws import cases_zfs_snapshot
 
-pytestmark = pytest.mark.skipif(not OPENZFS, reason="the servers have zfs-fuse; use KIND=vm")
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.skipif(not OPENZFS, reason="the servers have zfs-fuse; use KIND=vm"),
+]
 
 POOL = "flow"
 KEY = "/root/zfs.key"

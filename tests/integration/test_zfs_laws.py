@@ -31,6 +31,7 @@ SURPRISING = (
     "a mount point that returns mounts nothing unwanted",
     "absent with all that is below",
 )
+ON_KERNELS = ("set several", "clone and promote", "absent with all that is below", "volumes")
 USES = [cases_zfs_dataset.on(use, POOL) for use in cases_zfs_dataset.USES if FLAVOUR in use.flavours]
 
 
@@ -52,9 +53,14 @@ def datasets_of(host: Host) -> Mapping[str, Any]:
 @pytest.mark.parametrize(
     ("use", "law"),
     [
-        pytest.param(use, law, id=f"{use.name.replace(' ', '_')}-{law.__name__}")
+        pytest.param(
+            use,
+            law,
+            id=f"{use.name.replace(' ', '_')}-{law.__name__}",
+            marks=[pytest.mark.kernel] if use.name in ON_KERNELS else [],
+        )
         for use in USES
-        for law in (LAW, *(MORE_LAWS if use.name in SURPRISING else ()))
+        for law in (LAW, *(MORE_LAWS if use.name in SURPRISING and not OPENZFS else ()))
     ],
 )
 def test_datasets(server: ZfsServer, use: cases_zfs_dataset.Use, law: Callable[[laws.Case], None]) -> None:
@@ -127,6 +133,7 @@ def test_what_zfs_fuse_cannot_do_is_refused(server: ZfsServer) -> None:
     )
 
 
+@pytest.mark.kernel
 def test_the_double_prints_what_the_real_one_prints(server: ZfsServer) -> None:
     """Capabilities are read from the usage texts that the double replays."""
     double = capabilities(cases_zfs_dataset.zfs_host(FLAVOUR))

@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -185,7 +186,16 @@ USES: list[Use] = [use for use in cases_zfs_snapshot.USES if FLAVOUR in use.flav
 USES += cases_zfs_replica.USES
 
 
-@pytest.mark.parametrize("use", USES, ids=lambda use: use.name)
+ON_KERNELS = ("bookmark", "retention leaves what is held or cloned", "rollback")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        pytest.param(use, id=use.name, marks=[pytest.mark.kernel] if use.name in ON_KERNELS else [])
+        for use in USES
+    ],
+)
 def test_law(use: Use, servers: tuple[Server, Server]) -> None:
     LAWS.get(use.name, laws.announced_is_executed)(real(use, servers))
 
@@ -193,6 +203,7 @@ def test_law(use: Use, servers: tuple[Server, Server]) -> None:
 # ---- what only real systems can show ----------------------------------------------------------
 
 
+@pytest.mark.kernel
 def test_a_machine_goes_over_and_a_second_run_has_nothing_to_do(castor: Server, pollux: Server) -> None:
     castor.data(f"{TREE}/data", 5)
     castor.change(["zfs", "snapshot", "-r", f"{TREE}@s2"])
@@ -219,6 +230,7 @@ def test_a_clone_of_an_image_travels_as_an_increment(castor: Server, pollux: Ser
     assert pollux.tree()[f"{TREE}/root"].origin == "flow/image@base"
 
 
+@pytest.mark.kernel
 def test_what_is_sent_was_predicted(castor: Server, pollux: Server) -> None:
     """By zfs send without the headers of its records, else as an upper bound."""
     for number, megabytes in enumerate((3, 0.001, 7)):
@@ -231,6 +243,7 @@ def test_what_is_sent_was_predicted(castor: Server, pollux: Server) -> None:
         assert replicate(castor, pollux, TREE).count <= predicted + headers
 
 
+@pytest.mark.kernel
 def test_killed_halfway_a_second_run_finishes(castor: Server, pollux: Server, lab: Lab) -> None:
     castor.data(f"{TREE}/data", 20)
     castor.script([f"snapshot -r {TREE}@s2"])
@@ -240,7 +253,9 @@ def test_killed_halfway_a_second_run_finishes(castor: Server, pollux: Server, la
     child.kill()
     child.wait()
     _until(lambda: not pollux.streaming())
-    assert f"{TREE}/data" not in pollux.tree()
+    half = pollux.tree().get(f"{TREE}/data")
+    # What OpenZFS has received of a stream is kept, to go on from there.
+    assert half is None or (half.token and not half.snapshots)
     replicate(castor, pollux, TREE)
     assert pollux.digest(f"{TREE}/data", "s2") == castor.digest(f"{TREE}/data", "s2")
 
@@ -263,12 +278,13 @@ def test_one_end_killed_halfway_a_second_run_finishes(
     assert pollux.digest(f"{TREE}/data", "s2") == castor.digest(f"{TREE}/data", "s2")
 
 
+@pytest.mark.kernel
 def test_what_was_written_on_the_peer_is_not_lost(castor: Server, pollux: Server) -> None:
     replicate(castor, pollux, TREE)
     pollux.script([f"set readonly=off {TREE}/data", f"mount {TREE}/data", f"write {TREE}/data precious"])
     pollux.script([f"unmount {TREE}/data"])
     castor.script([f"write {TREE}/data two", f"snapshot -r {TREE}@s2"])
-    with pytest.raises(TwinError, match="has been modified since most recent snapshot"):
+    with pytest.raises(TwinError, match="has been modified since most recent snapshot|written since"):
         run(castor, item(TREE, recursive=True))
     pollux.change(["sh", "-c", f"until zfs mount {TREE}/data; do sleep 0.1; done"])
     assert pollux.run(["cat", f"/{TREE}/data/file"]).out == "precious"
@@ -285,6 +301,7 @@ def test_a_snapshot_of_the_peers_own_is_not_lost(castor: Server, pollux: Server)
     assert pollux.tree()[f"{TREE}/data"].snapshot("own")
 
 
+@pytest.mark.kernel
 def test_what_both_share_cannot_be_removed(castor: Server, pollux: Server) -> None:
     """By hand nor by retention, before and after its holds have moved on."""
     replicate(castor, pollux, TREE)
@@ -293,7 +310,7 @@ def test_what_both_share_cannot_be_removed(castor: Server, pollux: Server) -> No
     for server in (castor, pollux):
         for name, dataset in server.tree().items():
             assert [each.name for each in dataset.snapshots if HOLD in each.holds] == ["s2"]
-            assert "busy" in server.change(["zfs", "destroy", f"{name}@s2"], ok=(1,)).err
+            assert re.search("busy|being held", server.change(["zfs", "destroy", f"{name}@s2"], ok=(1,)).err)
     castor.script([f"snapshot -r {TREE}@s3", f"snapshot -r {TREE}@s4"])
     keep = {
         "snapshots": [cases_zfs_snapshot.item(dataset=TREE, prefix="s", keep={"last": 1}, recursive=True)]

@@ -41,6 +41,8 @@ ROLE = (
 """What role `server` and its friends may install with apt on a server."""
 KERNEL_ZFS = ("zfsutils-linux",)
 """What it installs instead of zfs-fuse where the kernel has ZFS; the two exclude each other."""
+OPERATOR = ("ansible-core",)
+"""What the howto installs on a server to run the playbooks from there."""
 MACHINE = (
     "busybox-static",
     "dbus",
@@ -122,7 +124,7 @@ def _prune(cache: Path, keep: set[Path]) -> None:
     """Remove older builds, but for those on which some process of this machine (of any lab) still stands."""
     text = mounts()
     for old in {*cache.glob("lab-*-*")} - keep:
-        if f"{old}/" not in text:
+        if old.suffix != ".lock" and f"{old}/" not in text:
             shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
@@ -138,7 +140,7 @@ def mounts() -> str:
 def _build(out: Path) -> None:
     server, repository, tools = out / "server", out / "repository", out / "tools"
     repository.mkdir(parents=True)
-    everything = sorted({*SERVER, *TOOLS, *ROLE, *MACHINE})
+    everything = sorted({*SERVER, *TOOLS, *ROLE, *OPERATOR, *MACHINE})
     # With an empty list of installed packages apt fetches all that a root file system wants, from libc on.
     fetch = 'chroot "$1" apt-get -qq --download-only -o Dir::State::status=/dev/null install'
     bootstrap(

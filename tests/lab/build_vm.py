@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The image of virtual servers, made once and cached: a disk with kernel and OpenZFS, and QEMU to run it.
 
-Three root file systems are made at once: the server's, that of the tools, and one to compile in. All
-packages come from one suite within minutes, so their versions fit each other; Debian's zfs-dkms is compiled
-for exactly the kernel of the server. Its modules are kept under both versions, for they take minutes.
+Two root file systems are made at once: the server's and that of the tools. All their packages come from one
+mirror within a minute; OpenZFS is compiled for exactly the kernel of the server.
 
-A folder of the cache holds `tools`, `vmlinuz`, `root.img`, `key` (whom root of the servers lets in), per
-server `initrd` and host key, and `frozen-…`, which vm.py adds: memory and disks after the first start.
+A folder of the cache holds `tools`, `vmlinuz`, `root.img`, `packages` (all versions of what is in the two),
+`key` (whom root of the servers lets in), per server `initrd` and host key, and `frozen`, which vm.py adds:
+memory and disks after the first start.
 """
 
 from __future__ import annotations
@@ -23,85 +23,76 @@ from pathlib import Path
 
 from . import build
 from .container import ssh_keygen
-from .model import LabError, server, server_files
+from .model import server, server_files
 
 HERE = Path(__file__).parent
-SERVER = (*build.SERVER, "busybox-static", "fdisk", "kmod", "linux-image-amd64", "qemu-guest-agent", "udev")
+SERVER = (
+    *build.SERVER,
+    "busybox-static",
+    "fdisk",
+    "kmod",
+    "linux-image-amd64",
+    "qemu-guest-agent",
+    "udev",
+    "zfsutils-linux",
+)
 TOOLS = (*build.TOOLS, "e2fsprogs", "qemu-system-x86", "qemu-utils")
-COMPILER = ("gcc", "libc6-dev", "linux-headers-amd64", "make")
 EARLY_MODULES = ("virtio_blk", "ext4", "virtio_net", "virtio_console", "virtio_rng")
-ZFS_MODULES = ("spl.ko", "zfs.ko")
 TWINS = ("castor", "pollux")
 DISK_SIZE = "6G"
-RECIPE = ("build_vm.py", "model.py", "finish.sh", "finish_vm.sh", "initrd.sh")
+RECIPE = ("build_vm.py", "model.py", "vm.py", "finish.sh", "finish_vm.sh", "initrd.sh", "zfs.sh")
 """Another text in one of these files makes another image."""
-
-# No debug information, which nobody reads here and which doubles the time: without `vmlinux` none is wanted.
-_COMPILE = """
-set -e
-cd /usr/src/zfs-*
-rm -f /usr/src/linux-headers-*/vmlinux
-export KCFLAGS=-g0
-./configure --quiet --disable-dependency-tracking --with-config=kernel \\
-    --with-linux=/lib/modules/$1/source --with-linux-obj=/lib/modules/$1/build
-make --quiet -j"$(nproc)"
-strip --strip-debug module/spl.ko module/zfs.ko
-"""
-
-
-_FETCH = 'chroot "$1" sh -c "cd /root && apt-get -qq -o APT::Sandbox::User=root download zfs-dkms"'
-
-
-def key() -> str:
-    """Names the image, by the build that it goes with and the recipe."""
-    recipe = b"".join((HERE / name).read_bytes() for name in RECIPE)
-    return f"{build.SUITE}-{hashlib.sha256(build.key().encode() + recipe).hexdigest()[:12]}"
 
 
 def ready() -> Path:
     """The folder with the image: as cached, else built.
 
-    Prints what it does. Raises LabError when a build fails.
+    Its name tells the recipe, and which versions of the kernel, of OpenZFS and of QEMU it has got: one of a
+    recipe serves until the recipe changes. Prints what it does. Raises LabError when a build fails.
     """
-    cache = build.cache_folder()
-    done = cache / f"vm-{key()}"
+    cache, name = build.cache_folder(), f"vm-{_key()}"
     with build.locked("vm"):
         for leftover in cache.glob("vm-*.part"):
             shutil.rmtree(leftover)
-        if not done.is_dir():
-            print("building the image of virtual servers; once, about five minutes", flush=True)
-            part = cache / f"{done.name}.part"
-            part.mkdir()
-            _build(part, build.ready() / "repository")
-            part.rename(done)
-            _prune(cache, done)
-    return done
+        for done in cache.glob(f"{name}-*"):
+            return done
+        print("building the image of virtual servers; once, about four minutes", flush=True)
+        part = cache / f"{name}.part"
+        part.mkdir()
+        kernel, zfs, qemu = _build(part, build.ready() / "repository")
+        done = cache / f"{name}-{kernel}-{zfs}-{qemu}"
+        part.rename(done)
+        _prune(cache, {done, cache / f"modules-{zfs}-{kernel}"})
+        return done
 
 
-def _prune(cache: Path, keep: Path) -> None:
-    """Remove older images, but for those from which some lab of this machine still runs."""
+def _key() -> str:
+    """What the name of the image begins with: the build that it goes with, and the recipe."""
+    recipe = b"".join((HERE / name).read_bytes() for name in RECIPE)
+    return f"{build.SUITE}-{hashlib.sha256(build.key().encode() + recipe).hexdigest()[:12]}"
+
+
+def _prune(cache: Path, keep: set[Path]) -> None:
+    """Remove older images and modules, but for those from which some lab of this machine still runs."""
     mounts = build.mounts()
-    for old in {path for path in cache.glob("vm-*") if path.is_dir()} - {keep}:
+    for old in {*cache.glob("vm-*"), *cache.glob("modules-*")} - keep:
         if f"{old}/" not in mounts:
             shutil.rmtree(old)
 
 
-def _build(out: Path, repository: Path) -> None:
+def _build(out: Path, repository: Path) -> tuple[str, str, str]:
+    """Returns the versions of kernel, OpenZFS and QEMU."""
+    server, tools = out / "server", out / "tools"
     with ThreadPoolExecutor() as pool:
-        root = pool.submit(_make_server, out / "server")
-        tools = pool.submit(build.bootstrap, out / "tools", TOOLS)
-        modules = pool.submit(_make_modules, out / "compiler")
-        kernel, built_for = root.result(), modules.result()
-        tools.result()
-    if built_for.name != f"zfs-{kernel}":
-        raise LabError(
-            f"{built_for.name} is not for the server's kernel {kernel}: the mirror changed meanwhile"
-        )
-    server, modules_folder = out / "server", out / "server/lib/modules" / kernel
-    (modules_folder / "updates").mkdir()
-    for name in ZFS_MODULES:
-        shutil.copy(built_for / name, modules_folder / "updates")
-    _chroot(server, "depmod", kernel)
+        made = [
+            pool.submit(_make_server, server),
+            pool.submit(build.bootstrap, tools, TOOLS),
+        ]
+        for each in made:
+            each.result()
+    (kernel,) = (path.name for path in (server / "lib/modules").iterdir())
+    versions = kernel, _version(server, "zfsutils-linux"), _version(tools, "qemu-system-x86")
+    (out / "packages").write_text("".join(f"# {root.name}\n{_packages(root)}" for root in (server, tools)))
     (out / "vmlinuz").write_bytes((server / f"boot/vmlinuz-{kernel}").read_bytes())
     early = _early_files(server, kernel)
     ssh_keygen(out / "key", "control")
@@ -115,43 +106,25 @@ def _build(out: Path, repository: Path) -> None:
     build.do("truncate", "--size", DISK_SIZE, disk)
     build.do("mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=1", "-d", server, disk)
     shutil.rmtree(server)
-    shutil.rmtree(out / "compiler")
+    return versions
 
 
-def _make_server(root: Path) -> str:
-    """Returns the version of its kernel."""
-    hooks = [f"--customize-hook={HERE / name}" for name in ("finish.sh", "finish_vm.sh")]
+def _make_server(root: Path) -> None:
+    hooks = [f"--customize-hook={HERE / name}" for name in ("zfs.sh", "finish.sh", "finish_vm.sh")]
     # Nobody wants the initrd that the kernel's package would make.
-    build.bootstrap(root, SERVER, *hooks, environment={"INITRD": "No"})
-    (kernel,) = (path.name for path in (root / "lib/modules").iterdir())
-    return kernel
+    environment = {"INITRD": "No", "CACHE": str(build.cache_folder())}
+    build.bootstrap(root, SERVER, *hooks, environment=environment)
 
 
-def _make_modules(root: Path) -> Path:
-    """The folder of the ZFS modules, named by the kernel; compiled where none of these versions are kept."""
-    build.bootstrap(root, COMPILER, f"--customize-hook={_FETCH}")
-    (deb,) = (root / "root").glob("zfs-dkms_*.deb")
-    build.do("dpkg-deb", "--extract", deb, root)
-    (kernel,) = (path.parent.name for path in (root / "lib/modules").glob("*/build"))
-    done = build.cache_folder() / f"modules-{deb.name.split('_')[1]}" / f"zfs-{kernel}"
-    if not done.is_dir():
-        part = done.with_name(f"{done.name}.part")
-        part.mkdir(parents=True, exist_ok=True)
-        print(f"compiling {deb.name} for {kernel}", flush=True)
-        inside = [
-            "unshare",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            f"--mount-proc={root}/proc",
-            "chroot",
-            str(root),
-        ]
-        build.do(*inside, "sh", "-c", _COMPILE, "sh", kernel)
-        for name in ZFS_MODULES:
-            shutil.copy(next((root / "usr/src").glob(f"zfs-*/module/{name}")), part)
-        part.rename(done)
-    return done
+def _version(root: Path, package: str) -> str:
+    """Without its epoch: overlayfs parts the names of folders at colons."""
+    return _packages(root, package).split()[1].rpartition(":")[2]
+
+
+def _packages(root: Path, *names: str) -> str:
+    """Name and version of the packages of a root file system, a line each."""
+    query = ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "--show", "-f", "${Package} ${Version}\n"]
+    return subprocess.run([*query, *names], check=True, capture_output=True, text=True).stdout
 
 
 def _early_files(root: Path, kernel: str) -> dict[str, bytes]:

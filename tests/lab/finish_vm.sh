@@ -13,6 +13,8 @@ done
 # An emulated processor takes a second for each: no radio, no screen, no other machine's programs, and nothing of
 # what an update would ask for at the first start.
 echo 'blacklist cfg80211' >"$root/etc/modprobe.d/radio.conf"
+# One watchdog, the card, is enough; the chipset's would take its name.
+echo 'blacklist iTCO_wdt' >"$root/etc/modprobe.d/watchdog.conf"
 touch "$root/etc/.updated" "$root/var/.updated"
 # Half of a small memory would be ZFS's otherwise.
 echo 'options zfs zfs_arc_max=134217728' >"$root/etc/modprobe.d/zfs.conf"

@@ -19,7 +19,8 @@ from typing import Any
 
 from .model import LabError
 
-_POLL = 0.02
+_POLL = 0.02, 0.5
+"""Seconds between two questions whether a command has ended: at first, and at most. Each is guest's work."""
 _BETWEEN_GREETINGS = 0.5
 
 
@@ -120,6 +121,7 @@ def execute(channel: Channel, argv: list[str], seconds: float) -> tuple[int, str
     arguments = {"path": argv[0], "arg": argv[1:], "capture-output": True}
     pid = channel.call("guest-exec", **arguments)["pid"]
     deadline = time.monotonic() + seconds
+    pause, longest = _POLL
     while True:
         status = channel.call("guest-exec-status", pid=pid)
         if status["exited"]:
@@ -127,4 +129,5 @@ def execute(channel: Channel, argv: list[str], seconds: float) -> tuple[int, str
             return status.get("exitcode", -1), printed
         if time.monotonic() > deadline:
             raise LabError(f"{' '.join(argv)} has not ended within {seconds:.0f} s")
-        time.sleep(_POLL)
+        time.sleep(pause)
+        pause = min(1.5 * pause, longest)
