@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 import time
@@ -34,8 +35,9 @@ _BUSY = re.compile(r"(dataset|pool) is busy")
 _USAGE = 2
 
 
+@functools.cache
 def capabilities(host: Host) -> Capabilities:
-    """What the ZFS of a host can do, from two or three commands that fail at once.
+    """What the ZFS of a host can do, from two or three commands that fail at once; it is asked once.
 
     :raises CommandMissing: when there is no zfs(8), or nothing that it could talk to.
     """
