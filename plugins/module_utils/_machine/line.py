@@ -48,7 +48,7 @@ class Line:
             list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, encoding="ascii",
             start_new_session=True,
         )  # fmt: skip
-        self._finalizer = weakref.finalize(self, _hang_up, self._process, self._errors)
+        weakref.finalize(self, _hang_up, self._process, self._errors)
 
     def ask(self, argv: Sequence[str], stdin: str) -> Output | None:
         """Have a command carried out.
