@@ -152,7 +152,10 @@ def signatures(host: Host, devices: Sequence[str]) -> dict[str, str]:
     for line in (output.out + output.err).splitlines():
         device, colon, rest = line.partition(": ")
         if colon and device in devices:
-            values = dict(re.findall(r'(\w+)="([^"]*)"', rest))
+            # PART_ENTRY_… is the partition itself, as the table of its disk has it, not what it holds.
+            values = dict(re.findall(r'\b(?!PART_ENTRY_)(\w+)="([^"]*)"', rest))
+            if not values:
+                continue
             kind = values.get("TYPE") or values.get("PTTYPE", "something unknown")
             label = f" of {values['LABEL']}" if values.get("LABEL") else ""
             found[device] = f"it holds {kind}{label}"

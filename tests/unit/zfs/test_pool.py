@@ -336,6 +336,21 @@ def test_signatures_that_blkid_tells(printed: str, why: str) -> None:
     assert signatures(MemoryHost(Blkid()), ["/disks/d2"]) == {"/disks/d2": why}
 
 
+@pytest.mark.parametrize(("more", "found"), [("", {}), (' TYPE="swap"', {"/dev/sda1": "it holds swap"})])
+def test_a_partition_holds_what_is_in_it(more: str, found: dict[str, str]) -> None:
+    """blkid(8) also tells its place in the table of the disk."""
+    place = ' PART_ENTRY_SCHEME="gpt" PART_ENTRY_NAME="pool" PART_ENTRY_TYPE="0fc63daf" PART_ENTRY_NUMBER="1"'
+
+    class Blkid:
+        state: ClassVar = {}
+        commands = ("blkid",)
+
+        def call(self, argv: Sequence[str], stdin: str) -> Output:
+            return answered(argv, f"/dev/sda1:{more}{place}\n", "", 0)
+
+    assert signatures(MemoryHost(Blkid()), ["/dev/sda1"]) == found
+
+
 def test_the_disk_of_an_exported_pool_is_never_taken() -> None:
     host = pool_host("fuse", "create old /disks/d1")
     host.programs[0].state.pools["old"].exported = True
