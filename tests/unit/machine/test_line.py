@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -81,6 +82,7 @@ def test_one_program_answers_all(near: Near) -> None:
     texts = [near.run(get(name), stdin=f"{name}\n\udcff").out for name in ("a", "b")]
     (first, a), (second, b) = (text.split(" ", 1) for text in texts)
     assert first == second
+    assert os.getsid(int(first)) != os.getsid(0), "a Ctrl-C would end it"
     assert a == "get guid tank/machines/a\na\n\udcff"
     assert b == "get guid tank/machines/b\nb\n\udcff"
 
@@ -104,10 +106,22 @@ def test_exit_codes(near: Near, monkeypatch: pytest.MonkeyPatch) -> None:
         ask(near, "dance")
 
 
-def ask(near: Near, verb: str) -> object:
-    twin = Twin(Pair("sio", "debian", "castor", "tank", "br0", Peer("pollux", ("192.0.2.12",)), "witness"))
+def twin_at(near: Near) -> Twin:
+    twin = Twin(Pair("sio", "debian", "castor", "tank", "br0", Peer("pollux", ("127.0.0.1",)), "witness"))
     twin._host = near
-    return twin.ask(verb, "ssa")
+    return twin
+
+
+def ask(near: Near, verb: str) -> object:
+    return twin_at(near).ask(verb, "ssa")
+
+
+def test_a_lost_line_is_not_asked_again(near: Near) -> None:
+    twin = twin_at(near)
+    assert twin.host() is near
+    near.lost = True
+    with contextlib.suppress(Unreachable):
+        assert twin.host() is not near
 
 
 def test_who_dies_is_lost(near: Near) -> None:
