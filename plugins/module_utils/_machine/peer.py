@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from .preflight import Prospect, prospect_data, prospect_of
 
 _SSH_PORT = 22
 _CONNECT_TIMEOUT = 1.5
+# A twin that answered nowhere is not looked for again at once: a machine may be waiting to run here again.
+_SILENCE = 2.0
 # A cut link is noticed within about three seconds; what is under way then is done again.
 _IMPATIENT = ("-o", "ConnectTimeout=2", "-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=2")
 
@@ -89,6 +92,7 @@ class Twin:
 
     pair: Pair
     _host: LineHost | None = field(default=None, init=False)
+    _silent: float = field(default=0.0, init=False)
 
     @property
     def server(self) -> str:
@@ -111,14 +115,15 @@ class Twin:
 
     def _address(self) -> str:
         addresses = self.pair.twin.addresses
-        address = _answering(addresses)
-        if address is None:
-            raise Unreachable(
-                f"server {self.server}",
-                f"it answers at none of {', '.join(addresses)}",
-                "see that it is up and that the network is whole",
-            )
-        return address
+        if time.monotonic() >= self._silent:
+            if address := _answering(addresses):
+                return address
+            self._silent = time.monotonic() + _SILENCE
+        raise Unreachable(
+            f"server {self.server}",
+            f"it answers at none of {', '.join(addresses)}",
+            "see that it is up and that the network is whole",
+        )
 
     def ask(self, verb: str, name: str, payload: Any = None) -> Any:
         """Have a verb of `VERBS` carried out there.

@@ -25,6 +25,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.errors impor
     Unreachable,
 )
 from ansible_collections.twin.datacenter.plugins.module_utils._core.host import Output
+from ansible_collections.twin.datacenter.plugins.module_utils._machine import peer
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import Pair, Peer
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.line import LineHost, serve
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.peer import Twin
@@ -122,6 +123,18 @@ def test_a_lost_line_is_not_asked_again(near: Near) -> None:
     near.lost = True
     with contextlib.suppress(Unreachable):
         assert twin.host() is not near
+
+
+def test_a_silent_twin_is_not_looked_for_at_every_step(near: Near, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, looked = [100.0], []
+    monkeypatch.setattr(peer, "_answering", lambda addresses: looked.append(now[0]))
+    monkeypatch.setattr(peer.time, "monotonic", lambda: now[0])
+    twin = twin_at(near)
+    near.lost = True
+    for now[0] in (100.0, 101.9, 102.1, 103.0, 104.2):
+        with pytest.raises(Unreachable, match=r"answers at none of 127\.0\.0\.1"):
+            twin.host()
+    assert looked == [100.0, 102.1, 104.2]
 
 
 def test_who_dies_is_lost(near: Near) -> None:
