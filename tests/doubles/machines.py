@@ -86,8 +86,8 @@ class MachineServer(Server):
 
     job: Callable[[], str] | None = None
 
-    def __init__(self, name: str, link: Link, number: int, locks: str) -> None:
-        super().__init__(name, link, "fuse", number)
+    def __init__(self, name: str, link: Link, number: int, locks: str, flavour: str) -> None:
+        super().__init__(name, link, flavour, number)
         lxc = GuardedLxc(self.files, (), (), ())
         self.lxc = lxc
         self.programs = (*self.programs, lxc, Few(f"192.0.2.1{number}"))
@@ -148,10 +148,12 @@ class MemoryTwin(Twin):
         return reply["answer"]
 
 
-def two_servers(locks: str) -> tuple[MachineServer, MachineServer]:
+def two_servers(locks: str, flavour: str = "fuse") -> tuple[MachineServer, MachineServer]:
     """A pair; the machine runs on castor, its image is on both."""
     link = Link()
-    castor, pollux = (MachineServer(name, link, number, locks) for number, name in enumerate(SERVERS, 1))
+    castor, pollux = (
+        MachineServer(name, link, number, locks, flavour) for number, name in enumerate(SERVERS, 1)
+    )
     for server in (castor, pollux):
         server.change(["zfs", "create", "tank/images"])
         server.change(["zfs", "create", "tank/machines"])

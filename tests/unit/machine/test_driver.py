@@ -73,8 +73,9 @@ def write(server: MachineServer) -> None:
     server.zfs.state.datasets["tank/machines/ssa/data"].content = "acknowledged"
 
 
-def test_there_and_back(servers: Servers) -> None:
-    castor, pollux = servers
+@pytest.mark.parametrize("flavour", ["fuse", "openzfs-2.3"])
+def test_there_and_back(tmp_path: Path, flavour: str) -> None:
+    servers = castor, pollux = two_servers(str(tmp_path), flavour)
     write(castor)
     assert isinstance(moved(castor, pollux), Done)
     assert brought_to_an_end(servers) is pollux

@@ -62,11 +62,17 @@ def test_move_says_what_it_does(servers: Servers, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == "machine ssa is on pollux already\n"
 
 
-def test_check_says_what_it_would_do(servers: Servers, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("flavour", "sign"), [("fuse", "≤"), ("openzfs-2.3", "≈")])
+def test_check_says_what_it_would_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flavour: str, sign: str
+) -> None:
+    servers = two_servers(str(tmp_path), flavour)
+    servers[0].change(["zfs", "snapshot", "-r", "tank/machines/ssa@twin-20261120T000000Z"])
+    servers[0].changes.clear()
     assert twin(servers, "move", "ssa", "--to", "pollux", "--check", "--json") == DONE
     end = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert end["changed"] is True
-    assert end["plan"][0].startswith("send ssa to pollux: ≤ ")
+    assert end["plan"][0].startswith(f"send ssa to pollux: {sign} ")
     assert (end["source"], end["target"], end["rc"]) == ("castor", "pollux", 0)
     assert not servers[0].changes
 
