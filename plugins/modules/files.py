@@ -14,7 +14,7 @@ description:
     of systemd that must hear of a change.
   - Texts may come from templates, which are rendered on the control node.
   - A file is replaced at once, so that a power cut leaves the old text or the new one.
-  - A unit that must be told is remembered in C(/run/twin/owed) until it was, so a run that was cut
+  - A unit that must be told is remembered in C(/var/run/twin/owed) until it was, so a run that was cut
     off is made good by the next one.
   - Whenever a file below C(/etc/systemd/system) changes, systemd is made to read its units again.
 options:

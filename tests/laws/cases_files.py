@@ -52,7 +52,7 @@ CASES = [
     Case(
         "files",
         "a notice owed by a run that was cut off",
-        lambda: server(files={"/run/twin/owed/restart:ssh.service": "", "/etc/motd": "same\n"}),
+        lambda: server(files={"/var/run/twin/owed/restart:ssh.service": "", "/etc/motd": "same\n"}),
         {"files": [item("/etc/motd", content="same\n", restart=["ssh.service"])]},
     ),
     Case(

@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from .._core.errors import CommandFailed, CommandMissing, Refused
 from .._core.host import Host, WritableHost
+from .._core.platform import PLATFORMS
 from .._zfs.host import patiently
 from .._zfs.model import Property, parse_properties
 from .._zfs.snapshot_host import run_where_present
@@ -264,7 +265,8 @@ class Station:
             for other in self.info()["machines"]
             if other["state"] == "running" and other["name"] != name
         ]
-        addresses = {address: f"server {self.server}" for address in _addresses(self.host)}
+        platform = PLATFORMS[self.pair.platform]
+        addresses = {address: f"server {self.server}" for address in platform.addresses(self.host)}
         addresses |= {
             address.partition("/")[0]: f"machine {other['name']}"
             for other in others
@@ -277,7 +279,7 @@ class Station:
             pool=features.pop("version", "-"),
             features=frozenset(key for key, value in features.items() if value in ("enabled", "active")),
             free=int(free[pool]["available"].value) if pool in free else 0,
-            memory=_memory(self.host),
+            memory=platform.memory(self.host),
             promised=sum(promised),
             images=images,
             foreign=kind.foreign(self.host, name, self.pair) or self._foreign_dataset(name),
@@ -484,20 +486,6 @@ def _features(host: Host, pool: str) -> dict[str, str]:
     found = {row[1].removeprefix("feature@"): row[2] for row in rows if row[1].startswith("feature@")}
     versions = [row[2] for row in rows if row[1] == "version"]
     return {**found, "version": versions[0] if versions else "-"}
-
-
-def _memory(host: Host) -> int:
-    """Bytes of memory of the server (proc(5))."""
-    for line in (host.read("/proc/meminfo") or "").splitlines():
-        if line.startswith("MemTotal:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def _addresses(host: Host) -> list[str]:
-    """The server's own addresses (ip-address(8))."""
-    links = json.loads(host.run(["ip", "-j", "address"]).out or "[]")
-    return [each["local"] for link in links for each in link.get("addr_info", ())]
 
 
 def _journal_path(name: str) -> str:

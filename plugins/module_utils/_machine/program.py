@@ -38,7 +38,7 @@ _SILENCE = 4.0
 """Seconds after which a long step is said to go on."""
 _RELAYED = ("move", "resume", "undo", "info")
 """What the other server may have run here."""
-_REMEMBERED = "/run/twin/unfinished.json"
+_REMEMBERED = "/var/run/twin/unfinished.json"
 """What was last said of each move that nobody could finish, so that a timer says it once."""
 
 

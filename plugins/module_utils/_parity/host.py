@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from .._core.errors import CommandMissing
 from .._core.host import Host
+from .._core.platform import PLATFORMS
 from .._core.values import format_size
 from .._system.host import installed_versions
 from .._zfs.pool import parse_values
@@ -38,13 +39,13 @@ def _hardware(host: Host) -> Iterator[Fact]:
     processors = host.read("/proc/cpuinfo") or ""
     model = re.search(r"^model name\s*: (.*)$", processors, re.MULTILINE)
     flags = re.search(r"^flags\s*: (.*)$", processors, re.MULTILINE)
-    memory = re.search(r"^MemTotal:\s*(\d+) kB", host.read("/proc/meminfo") or "", re.MULTILINE)
+    memory = PLATFORMS["debian"].memory(host)
     yield Fact("architecture", host.run(["uname", "-m"]).out.strip(), "blocker")
     yield Fact("processor model", model[1] if model else None, "warning")
     yield Fact("processor flags", sorted(flags[1].split()) if flags else None, "warning")
     yield Fact("processors", len(re.findall(r"^processor\s*:", processors, re.MULTILINE)), "warning")
     if memory:
-        steps = round(int(memory[1]) * 1024 / MEMORY_STEP)
+        steps = round(memory / MEMORY_STEP)
         yield Fact("memory", format_size(steps * MEMORY_STEP), "warning")
 
 

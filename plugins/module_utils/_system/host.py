@@ -16,7 +16,7 @@ from .files import DAEMON_RELOAD, File, Files, Found, Hidden, Notice, wanted_tex
 from .packages import Installed, Packages, parse_versions
 from .units import Unit, Units, parse_show
 
-MARKS = "/run/twin/owed"
+MARKS = "/var/run/twin/owed"
 HOST_KEYS = "/etc/ssh"
 PEER_KEY = "/etc/twin/peer_ed25519.pub"
 PAIR = "/etc/twin/pair.json"

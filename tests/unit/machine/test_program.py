@@ -200,7 +200,7 @@ def test_unattended_a_damaged_journal_is_a_failure_and_said_once(
     assert unattended(servers, capsys) == (REFUSED, "")
     del servers[0].files["/var/lib/twin/journal/broken.json"]
     assert unattended(servers, capsys) == (DONE, "")
-    assert servers[0].files["/run/twin/unfinished.json"] == "{}"
+    assert servers[0].files["/var/run/twin/unfinished.json"] == "{}"
 
 
 def test_a_machine_that_was_stopped_on_the_target_alone_stays_so(

@@ -172,7 +172,7 @@ def test_a_unit_that_does_not_restart_fails_the_task_and_stays_owed() -> None:
     host.fault = broken
     with pytest.raises(Exception, match="1 of 2 steps are done"):
         apply(host, {"path": "/etc/a", "content": "a", "restart": ["ssh.service"]})
-    assert "/run/twin/owed/restart:ssh.service" in host.files
+    assert "/var/run/twin/owed/restart:ssh.service" in host.files
 
 
 def test_a_secret_is_named_but_not_shown() -> None:

@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What has to be asked differently on the platforms of servers: one table, by platform."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Protocol
+
+from .host import Host
+
+
+class Platform(Protocol):
+    """How the operating system of a server is asked."""
+
+    def memory(self, host: Host) -> int:
+        """Bytes of memory; 0 when nobody can tell."""
+
+    def addresses(self, host: Host) -> list[str]:
+        """The server's own addresses, without prefix lengths."""
+
+
+class _Linux:
+    def memory(self, host: Host) -> int:
+        # proc_meminfo(5)
+        found = re.search(r"^MemTotal:\s*(\d+) kB", host.read("/proc/meminfo") or "", re.MULTILINE)
+        return int(found[1]) * 1024 if found else 0
+
+    def addresses(self, host: Host) -> list[str]:
+        links = json.loads(host.run(["ip", "-j", "address"]).out or "[]")
+        return [each["local"] for link in links for each in link.get("addr_info", ())]
+
+
+class _FreeBsd:
+    def memory(self, host: Host) -> int:
+        return int(host.run(["sysctl", "-n", "hw.physmem"]).out)
+
+    def addresses(self, host: Host) -> list[str]:
+        # ifconfig(8); the zone of a link-local address is no part of it.
+        listed = host.run(["ifconfig", "-a"]).out
+        return re.findall(r"^\s+inet6? ([0-9A-Fa-f.:]+)", listed, re.MULTILINE)
+
+
+PLATFORMS: Mapping[str, Platform] = {"debian": _Linux(), "freebsd": _FreeBsd(), "proxmox": _Linux()}
