@@ -40,6 +40,10 @@ class MemoryReader(Host):
     def __init__(self, host: MemoryHost) -> None:
         self._host = host
 
+    @property
+    def system(self) -> str:
+        return self._host.system
+
     def answer(self, argv: Sequence[str], stdin: str, timeout: float | None) -> Output:
         before = copy.deepcopy(self._host.state())
         output = self._host.answer(argv, stdin, timeout)
@@ -59,6 +63,8 @@ class MemoryHost(WritableHost):
     :param fault: called before each change with its argv (or ``("write", path)``,
         ``("remove", path)``); may raise, or return an output that is given instead of the real one.
     """
+
+    system = "Linux"
 
     def __init__(self, *programs: Program, files: dict[str, str] | None = None) -> None:
         self.programs = programs

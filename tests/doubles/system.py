@@ -18,6 +18,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.host import 
 from tests.doubles.memory import MemoryHost, answered
 
 NETWORKD = "/etc/systemd/network"
+GNU_STAT = r"--printf=%a\t%U\t%u\t%G\t%g\t%F\t%n\n"
 
 
 class Coreutils:
@@ -35,7 +36,7 @@ class Coreutils:
         )
 
     def stat(self, argv: Sequence[str]) -> Output:
-        assert argv[1] == r"--printf=%a\t%U\t%u\t%G\t%g\t%F\t%n\n"
+        assert argv[1] == GNU_STAT
         lines, errors = [], []
         for path in argv[2:]:
             owners = self.state["owners"].get(path, "root:root").split(":")
@@ -69,6 +70,42 @@ class Coreutils:
 
     def mkdir(self, argv: Sequence[str]) -> Output:
         self.state["folders"].setdefault(argv[-1], "755")
+        return answered(argv)
+
+
+class BsdCoreutils(Coreutils):
+    """The same of FreeBSD: stat(1) has formats of its own, and service(8) tells services."""
+
+    commands = (*Coreutils.commands, "service")
+
+    def __init__(self, running: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.state["services"] = dict.fromkeys(running, 0)
+
+    def call(self, argv: Sequence[str], stdin: str) -> Output:
+        return self.service(argv) if argv[0] == "service" else super().call(argv, stdin)
+
+    def stat(self, argv: Sequence[str]) -> Output:
+        assert argv[1:3] == ["-f", "%Mp%Lp%t%Su%t%u%t%Sg%t%g%t%HT%t%N"]
+        output = super().stat(["stat", GNU_STAT, *argv[3:]])
+        kinds = {
+            "regular empty file": "Regular File",
+            "regular file": "Regular File",
+            "directory": "Directory",
+        }
+        rows = [line.split("\t") for line in output.out.splitlines()]
+        for row in rows:
+            row[0] = row[0].zfill(4)
+            row[1] = row[2] if row[1] == "UNKNOWN" else row[1]
+            row[3] = row[4] if row[3] == "UNKNOWN" else row[3]
+            row[5] = kinds[row[5]]
+        return answered(argv, "".join("\t".join(row) + "\n" for row in rows), rc=output.rc)
+
+    def service(self, argv: Sequence[str]) -> Output:
+        _service, name, verb = argv
+        if name not in self.state["services"]:
+            return answered(argv, err=f"{name} is not running.\n", rc=1)
+        self.state["services"][name] += verb != "onestatus"
         return answered(argv)
 
 
@@ -269,4 +306,13 @@ def server(
         },
     )
     coreutils.host = systemd.host = host
+    return host
+
+
+def freebsd_server(files: dict[str, str] | None = None, running: Sequence[str] = ()) -> MemoryHost:
+    """A FreeBSD server, as far as its files are concerned."""
+    coreutils = BsdCoreutils(running)
+    host = MemoryHost(coreutils, files=files)
+    host.system = "FreeBSD"
+    coreutils.host = host
     return host

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.doubles.system import server
+from tests.doubles.system import freebsd_server, server
 from tests.laws.laws import CANARY, Case
 
 
@@ -46,6 +46,19 @@ CASES = [
             "files": [
                 item("/etc/systemd/system/a.service", content="[Service]\n", restart=["a.service"]),
                 item("/etc/ssh/sshd_config.d/a.conf", content="# a\n", reload=["ssh.service"]),
+            ]
+        },
+    ),
+    Case(
+        "files",
+        "of FreeBSD",
+        lambda: freebsd_server({"/etc/motd": "old\n", "/etc/issue": "x\n"}, running=["sshd"]),
+        {
+            "files": [
+                item("/etc/twin", state="directory", mode="0700", owner="alice"),
+                item("/srv", state="directory", owner="100000", group="100000"),
+                item("/etc/motd", content="new\n", mode="4750", restart=["sshd", "ntpd"]),
+                item("/etc/issue", state="absent"),
             ]
         },
     ),

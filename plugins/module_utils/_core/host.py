@@ -10,6 +10,7 @@ alone, so that a plan which is only announced cannot write.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shlex
 import subprocess
@@ -53,6 +54,11 @@ class Host(ABC):
     """The read half: looks at a system and changes nothing."""
 
     writable = False
+
+    @property
+    @abstractmethod
+    def system(self) -> str:
+        """The name of its operating system, as uname(1) tells it: ``Linux``, ``FreeBSD``."""
 
     @abstractmethod
     def answer(self, argv: Sequence[str], stdin: str, timeout: float | None) -> Output:
@@ -168,6 +174,10 @@ def expect(output: Output, ok: Collection[int]) -> Output:
 class LocalReader(Host):
     """The read half of the machine that this code runs on."""
 
+    @property
+    def system(self) -> str:
+        return os.uname().sysname
+
     def answer(self, argv: Sequence[str], stdin: str, timeout: float | None) -> Output:
         # Messages are parsed, so they must come in one language.
         environment = {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": "C"}
@@ -252,8 +262,11 @@ class SshHost(WritableHost):
     :param user: the account there.
     """
 
-    # ssh itself answers 255 when it could not connect (ssh(1), EXIT STATUS).
+    # ssh itself answers 255 when it could not connect or a signal ended the command (ssh(1), EXIT STATUS).
     NO_CONNECTION = 255
+    # Runs a command whose own 255 travels as 254 with a mark: some verbs of zfs(8) answer that.
+    EXACT = ("sh", "-c", '"$@"; rc=$?; [ $rc -ne 255 ] || { echo twin-255 >&2; rc=254; }; exit $rc', "sh")
+    _MARK = "twin-255\n"
     # A peer that lost its power answers nothing at all: it is given up after about five seconds.
     OPTIONS = (
         "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=2",
@@ -264,6 +277,10 @@ class SshHost(WritableHost):
         self.address = address
         self.prefix = ("ssh", *options, *self.OPTIONS, "-l", user, address, "--")
         self._here = LocalReader()
+
+    @functools.cached_property
+    def system(self) -> str:
+        return self.run(["uname", "-s"]).out.strip()
 
     def argv(self, argv: Sequence[str]) -> tuple[str, ...]:
         return (*self.prefix, shlex.join(argv))
@@ -279,9 +296,11 @@ class SshHost(WritableHost):
 
         :raises Unreachable: when it could not be, or nobody knows how it ended.
         """
-        output = self._here.answer(self.argv(argv), stdin, timeout)
+        output = self._here.answer(self.argv((*self.EXACT, *argv)), stdin, timeout)
         if output.rc == self.NO_CONNECTION:
             raise self.unreachable(argv, output.err)
+        if output.rc == 254 and output.err.endswith(self._MARK):
+            return Output(tuple(argv), 255, output.out, output.err.removesuffix(self._MARK))
         return output
 
     def unreachable(self, argv: Sequence[str], said: str) -> Unreachable:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What has to be asked differently on the platforms of servers: one table, by platform."""
+"""What operating systems have to be asked differently: one table, by their names."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
+from .errors import Refused
 from .host import Host
 
 
 class Platform(Protocol):
-    """How the operating system of a server is asked."""
+    """How an operating system is asked about its server."""
 
     def memory(self, host: Host) -> int:
         """Bytes of memory; 0 when nobody can tell."""
@@ -44,4 +45,14 @@ class _FreeBsd:
         return re.findall(r"^\s+inet6? ([0-9A-Fa-f.:]+)", listed, re.MULTILINE)
 
 
-PLATFORMS: Mapping[str, Platform] = {"debian": _Linux(), "freebsd": _FreeBsd(), "proxmox": _Linux()}
+_PLATFORMS: Mapping[str, Platform] = {"Linux": _Linux(), "FreeBSD": _FreeBsd()}
+
+
+def platform_of(host: Host) -> Platform:
+    """How the operating system of a host is asked.
+
+    :raises Refused: for one that nobody here knows.
+    """
+    if host.system not in _PLATFORMS:
+        raise Refused(f"system {host.system}", "it is not known here", f"use {' or '.join(_PLATFORMS)}")
+    return _PLATFORMS[host.system]

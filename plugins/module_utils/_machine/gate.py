@@ -20,7 +20,8 @@ LINE = ["twin", "line"]
 """What opens the line on which the verbs of peer.py and short commands travel; see line.py."""
 INCOMING = ".incoming"
 HOLDS_PROPERTY = "twin:holds"
-"""Both as in `_zfs`, which would cost more to import than all the rest; a test compares them."""
+EXACT = ["sh", "-c", '"$@"; rc=$?; [ $rc -ne 255 ] || { echo twin-255 >&2; rc=254; }; exit $rc', "sh"]
+"""All as in `_zfs` and `_core`, which would cost more to import than all the rest; a test compares them."""
 
 
 class Busy(Refused):
@@ -66,10 +67,12 @@ FORMS: Mapping[str, Form] = {
 
 
 def permit(words: Sequence[str], pool: str) -> None:
-    """Let a command of zfs(8) or zpool(8) through.
+    """Let a command of zfs(8) or zpool(8) through, alone or behind what keeps its exit code.
 
     :raises Refused: when our own code would not use it so.
     """
+    if list(words[: len(EXACT)]) == EXACT:
+        words = words[len(EXACT) :]
     what = f"command {shlex.join(words)}"
     remedy = "the key of the twin runs only what replication and moves need"
     # Asked for what this ZFS can do, and whether anybody is there.

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from .._core.errors import CommandFailed, CommandMissing, Refused
 from .._core.host import Host, WritableHost
-from .._core.platform import PLATFORMS
+from .._core.platform import platform_of
 from .._zfs.host import patiently
 from .._zfs.model import Property, parse_properties
 from .._zfs.snapshot_host import run_where_present
@@ -265,7 +265,7 @@ class Station:
             for other in self.info()["machines"]
             if other["state"] == "running" and other["name"] != name
         ]
-        platform = PLATFORMS[self.pair.platform]
+        platform = platform_of(self.host)
         addresses = {address: f"server {self.server}" for address in platform.addresses(self.host)}
         addresses |= {
             address.partition("/")[0]: f"machine {other['name']}"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from .._core.errors import CommandMissing
 from .._core.host import Host
-from .._core.platform import PLATFORMS
+from .._core.platform import platform_of
 from .._core.values import format_size
 from .._system.host import installed_versions
 from .._zfs.pool import parse_values
@@ -39,7 +39,7 @@ def _hardware(host: Host) -> Iterator[Fact]:
     processors = host.read("/proc/cpuinfo") or ""
     model = re.search(r"^model name\s*: (.*)$", processors, re.MULTILINE)
     flags = re.search(r"^flags\s*: (.*)$", processors, re.MULTILINE)
-    memory = PLATFORMS["debian"].memory(host)
+    memory = platform_of(host).memory(host)
     yield Fact("architecture", host.run(["uname", "-m"]).out.strip(), "blocker")
     yield Fact("processor model", model[1] if model else None, "warning")
     yield Fact("processor flags", sorted(flags[1].split()) if flags else None, "warning")

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Files of a server, and the units that must hear of a change.
 
-Pure. A unit which must be restarted is remembered by a mark in /run, made before its file is
+Pure. A unit which must be restarted is remembered by a mark that a boot forgets, made before its file is
 written and removed after the restart: so a run that is cut off in between is made good by the
 next one, and a boot, which restarts everything, forgets the marks.
 """

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A Debian server: the only file of this folder that touches the system."""
+"""A server: the only file of this folder that touches the system."""
 
 from __future__ import annotations
 
@@ -21,9 +21,13 @@ HOST_KEYS = "/etc/ssh"
 PEER_KEY = "/etc/twin/peer_ed25519.pub"
 PAIR = "/etc/twin/pair.json"
 _HOST_KEY = re.compile(r"ssh_host_[a-z0-9]+_key\.pub")
-_STAT = r"%a\t%U\t%u\t%G\t%g\t%F\t%n\n"
+# Mode, owner, uid, group, gid, kind and path, by tabs (stat(1) of coreutils, and that of FreeBSD).
+_STAT = {
+    "Linux": ("stat", r"--printf=%a\t%U\t%u\t%G\t%g\t%F\t%n\n"),
+    "FreeBSD": ("stat", "-f", "%Mp%Lp%t%Su%t%u%t%Sg%t%g%t%HT%t%N"),
+}
 _NAMELESS = "UNKNOWN"
-"""What stat(1) says for the name of an id that no account has."""
+"""What stat(1) of coreutils says for the name of an id that no account has; that of FreeBSD says the id."""
 _DPKG = r"${db:Status-Abbrev}\t${Package}\t${Version}\n"
 # What a package's own questions would be answered with: nothing is asked, and configuration
 # files that are already there stay as they are (dpkg(1), --force-confold).
@@ -57,10 +61,11 @@ def _found(host: Host, wanted: tuple[File, ...]) -> dict[str, Found]:
         return {}
     texts = {file.path for file in wanted if wanted_text(file, None) is not None}
     found = {}
-    for line in host.run(
-        ["stat", f"--printf={_STAT}", *(f.path for f in wanted)], ok=(0, 1)
-    ).out.splitlines():
+    # 1: some of the paths are not there.
+    listed = host.run([*_STAT[host.system], *(file.path for file in wanted)], ok=(0, 1)).out
+    for line in listed.splitlines():
         mode, owner, uid, group, gid, kind, path = line.split("\t", 6)
+        kind = kind.lower()
         # A link is replaced by a file, so what it points to does not count.
         content = host.read(path) if path in texts and kind.startswith("regular") else None
         owner, group = (uid if owner == _NAMELESS else owner), (gid if group == _NAMELESS else group)
@@ -108,14 +113,14 @@ def apply_file(host: WritableHost, step: Step) -> None:
         text = step.args["text"]
         host.write(path, text.text if isinstance(text, Hidden) else text, step.args["mode"])
     if step.verb == "mkdir":
-        host.change(["mkdir", "--parents", path])
+        host.change(["mkdir", "-p", path])
     _permit(host, step)
 
 
 def _permit(host: WritableHost, step: Step) -> None:
     path, owner, group, mode = (step.args[key] for key in ("path", "owner", "group", "mode"))
     if owner or group:
-        host.change(["chown", "--no-dereference", f"{owner or ''}{f':{group}' if group else ''}", path])
+        host.change(["chown", "-h", f"{owner or ''}{f':{group}' if group else ''}", path])
     # After chown(1), which takes away setuid bits.
     if mode is not None:
         host.change(["chmod", f"{mode:04o}", path])
@@ -125,6 +130,10 @@ def _tell(host: WritableHost, notice: Notice) -> None:
     verb, unit = notice
     if notice == DAEMON_RELOAD:
         host.change(["systemctl", "daemon-reload"])
+    elif host.system == "FreeBSD":
+        # Asked first, for a service that does not run is no failure, and one that is not there is none yet.
+        if host.run(["service", unit, "onestatus"], ok=range(256)).rc == 0:
+            host.change(["service", unit, f"one{verb}"])
     else:
         # 5: there is no such unit yet, so nothing of it runs (systemctl(1), EXIT STATUS).
         verbs = {"restart": "try-restart", "reload": "try-reload-or-restart"}

@@ -19,6 +19,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.errors impor
 from ansible_collections.twin.datacenter.plugins.module_utils._core.host import (
     LocalHost,
     LocalReader,
+    Output,
     SshHost,
 )
 
@@ -96,7 +97,7 @@ def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SshHost:
     ssh = tmp_path / "ssh"
     ssh.write_text(
         "#!/bin/sh\nfor last; do :; done\n"
-        '[ "$last" = "down" ] && { echo No route >&2; exit 255; }\nexec sh -c "$last"\n'
+        'case "$last" in *down) echo No route >&2; exit 255 ;; esac\nexec sh -c "$last"\n'
     )
     ssh.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
@@ -124,3 +125,15 @@ def test_no_connection_is_told_apart_from_an_answer(far: SshHost) -> None:
     with pytest.raises(CommandMissing, match="not installed on pollux"):
         far.run(["no-such-program"])
     assert far.answer(["false"], "", None).rc == 1
+
+
+@pytest.mark.parametrize("rc", [0, 1, 253, 254, 255])
+def test_every_exit_code_of_a_command_over_there_is_its_own(far: SshHost, rc: int) -> None:
+    """255 too, which ssh keeps for a connection that failed; zfs(8) answers it."""
+    script = ["sh", "-c", "cat; printf %s busy >&2; exit $0", str(rc)]
+    assert far.answer(script, "read", None) == Output(tuple(script), rc, "read", "busy")
+
+
+def test_a_command_over_there_that_a_signal_ended_is_no_lost_connection(far: SshHost) -> None:
+    with pytest.raises(CommandFailed, match="exit code 137"):
+        far.run(["sh", "-c", "kill -9 $$"])

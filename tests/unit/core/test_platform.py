@@ -7,8 +7,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
+from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
 from ansible_collections.twin.datacenter.plugins.module_utils._core.host import Output
-from ansible_collections.twin.datacenter.plugins.module_utils._core.platform import PLATFORMS
+from ansible_collections.twin.datacenter.plugins.module_utils._core.platform import platform_of
 from tests.doubles.memory import MemoryHost, answered
 
 IFCONFIG = """lo0: flags=8049<UP,LOOPBACK,RUNNING,MULTICAST> metric 0 mtu 16384
@@ -35,12 +38,21 @@ class FreeBsd:
 
 
 def test_freebsd() -> None:
-    host, platform = MemoryHost(FreeBsd()), PLATFORMS["freebsd"]
+    host = MemoryHost(FreeBsd())
+    host.system = "FreeBSD"
+    platform = platform_of(host)
     assert platform.memory(host) == 8549986304
     assert platform.addresses(host) == ["::1", "fe80::1", "127.0.0.1", "192.0.2.11", "2001:db8::11"]
 
 
 def test_linux_that_does_not_tell_its_memory() -> None:
-    host, platform = MemoryHost(files={"/proc/meminfo": "MemTotal:       24669072 kB\n"}), PLATFORMS["debian"]
-    assert platform.memory(host) == 24669072 * 1024
-    assert platform.memory(MemoryHost()) == 0
+    host = MemoryHost(files={"/proc/meminfo": "MemTotal:       24669072 kB\n"})
+    assert platform_of(host).memory(host) == 24669072 * 1024
+    assert platform_of(host).memory(MemoryHost()) == 0
+
+
+def test_a_system_that_nobody_knows() -> None:
+    host = MemoryHost()
+    host.system = "SunOS"
+    with pytest.raises(Refused, match="system SunOS: it is not known here; use Linux or FreeBSD"):
+        platform_of(host)

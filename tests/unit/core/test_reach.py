@@ -44,10 +44,10 @@ def test_the_first_address_that_answers_is_taken(ssh: Path) -> None:
         "IdentitiesOnly=yes",
         "UserKnownHostsFile=/h",
         "StrictHostKeyChecking=yes",
-        "-l twin",
+        "-l twin 10.2.0.2 -- ",
     ):
         assert option in second
-    assert second.endswith("10.2.0.2 -- true")
+    assert second.endswith(" true")
 
 
 def test_a_peer_that_answers_nowhere_is_named_with_every_reason(ssh: Path) -> None:

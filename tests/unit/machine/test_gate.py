@@ -11,15 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
+from ansible_collections.twin.datacenter.plugins.module_utils._core.host import SshHost
 from ansible_collections.twin.datacenter.plugins.module_utils._machine import gate
 from ansible_collections.twin.datacenter.plugins.module_utils._zfs import snapshot, stream
 
 SSA = "tank/machines/ssa"
 
 
-def test_names_are_those_of_zfs() -> None:
+def test_names_are_those_of_other_files() -> None:
     assert gate.INCOMING == stream.INCOMING
     assert gate.HOLDS_PROPERTY == snapshot.HOLDS_PROPERTY
+    assert tuple(gate.EXACT) == SshHost.EXACT
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,7 @@ def test_names_are_those_of_zfs() -> None:
 )
 def test_let_through(command: str) -> None:
     gate.permit(shlex.split(command), "tank")
+    gate.permit([*gate.EXACT, *shlex.split(command)], "tank")
 
 
 @pytest.mark.parametrize(
@@ -61,6 +64,9 @@ def test_let_through(command: str) -> None:
         "",
         "sh",
         "sh -c id",
+        shlex.join(gate.EXACT),
+        shlex.join([*gate.EXACT[:3], "zfs", "get", "all", SSA]),
+        shlex.join(["sh", "-c", f"id; {gate.EXACT[2]}", "sh", "true"]),
         "/bin/sh",
         "true x",
         "zfs send tank/machines/ssa@twin-1",
@@ -99,8 +105,9 @@ def test_let_through(command: str) -> None:
     ],
 )
 def test_refused(command: str) -> None:
-    with pytest.raises(Refused):
-        gate.permit(shlex.split(command), "tank")
+    for around in ([], gate.EXACT):
+        with pytest.raises(Refused):
+            gate.permit([*around, *shlex.split(command)], "tank")
 
 
 NAMES = st.from_regex(r"[a-z.]{1,6}(/[a-z.-]{0,8}){0,3}(@[a-z]{1,3})?", fullmatch=True)

@@ -20,7 +20,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._system.files impo
 )
 from ansible_collections.twin.datacenter.plugins.modules.files import SUBJECT
 from tests.doubles.memory import MemoryHost, power_cut_before
-from tests.doubles.system import server
+from tests.doubles.system import freebsd_server, server
 
 LINES = st.lists(st.text(alphabet="ab #\t", max_size=6), max_size=6)
 TEXTS = LINES.map(lambda lines: "".join(f"{line}\n" for line in lines))
@@ -186,3 +186,15 @@ def test_a_missing_newline_is_seen_in_the_diff() -> None:
     plan = reconcile(SUBJECT, {"files": [{"path": "/etc/a", "content": "a"}]}, host.reader()).plan
     assert plan.before["/etc/a"] == {"content": ["a"]}
     assert plan.after["/etc/a"] == {"content": ["a (no newline at the end)"]}
+
+
+def test_a_service_of_freebsd_is_restarted_if_it_runs() -> None:
+    host = freebsd_server(running=["sshd"])
+    told = ["restart ntpd if it runs", "restart sshd if it runs"]
+    assert apply(host, {"path": "/etc/a", "content": "a", "restart": ["sshd", "ntpd"]}) == [
+        "write /etc/a",
+        *told,
+    ]
+    assert ("service", "sshd", "onerestart") in host.changes
+    assert ("service", "ntpd", "onerestart") not in host.changes
+    assert not host.listing("/var/run/twin/owed")
