@@ -29,7 +29,7 @@ options:
     elements: str
     required: true
   defined:
-    description: Names of the containers that the server has already.
+    description: Names of the machines that the server has a definition of.
     type: list
     elements: str
     default: []

@@ -70,6 +70,10 @@ machines:
       description: V(owner) or V(replica).
       type: str
       returned: always
+    defined:
+      description: Whether this server has a definition of it, so that it can be started here.
+      type: bool
+      returned: always
     image:
       description: The image that it was made from.
       type: str

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: packages
-short_description: Install packages of a Debian server
+short_description: Install packages of a Debian or FreeBSD server
 version_added: 0.1.0
 author: twin.datacenter contributors (@twin-datacenter)
 description:
@@ -14,7 +14,8 @@ description:
     removed, and recommended packages stay away.
   - Unlike M(ansible.builtin.apt) it needs no Python package on the host, so check mode works on a
     server that has nothing but Python.
-  - Lists of packages are fetched only when something is to be installed.
+  - Lists of packages are fetched only when something is to be installed. On FreeBSD pkg(8) itself comes
+    with the first package.
 options:
   packages:
     description: Names of packages.

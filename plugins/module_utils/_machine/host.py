@@ -188,11 +188,13 @@ class Station:
         self, name: str, properties: Mapping[str, Property], entry: Mapping[str, Any], running: bool
     ) -> dict[str, Any]:
         owner = machine = replicated = error = age = None
+        defined = False
         try:
             if (text := _own(properties, OWNER)) is not None:
                 owner = parse_owner(text, f"{OWNER} of machine {name}")
             if (text := _own(properties, DECLARATION)) is not None:
                 machine = from_property(name, text)
+                defined = kind_of(machine).defined(self.host, name)
             replicated = self._replicated(name, entry)
             if machine and owner and owner.server == self.server:
                 age = self._age(machine, replicated)
@@ -206,6 +208,7 @@ class Station:
             "owner": owner.server if owner else None,
             "epoch": owner.epoch if owner else None,
             "role": "owner" if owner and owner.server == self.server else "replica",
+            "defined": defined,
             "image": machine.image if machine else None,
             "addresses": list(machine.addresses) if machine else [],
             "replicated": replicated,

@@ -13,7 +13,7 @@ from .._core.errors import CommandFailed, CommandMissing
 from .._core.host import Host, WritableHost
 from .._core.plan import Step
 from .files import DAEMON_RELOAD, File, Files, Found, Hidden, Notice, wanted_text
-from .packages import Installed, Packages, parse_versions
+from .packages import Installed, Packages, parse_query, parse_versions
 from .units import Unit, Units, parse_show
 
 MARKS = "/var/run/twin/owed"
@@ -142,7 +142,7 @@ def _tell(host: WritableHost, notice: Notice) -> None:
 
 
 def read_packages(host: Host, wanted: Packages) -> Installed:
-    """Versions of the named packages, by one dpkg-query(1)."""
+    """Versions of the named packages, by one look into the system's database of them."""
     modules = frozenset(choice.module for choice in wanted.choices if _kernel_has(host, choice.module))
     return Installed(installed_versions(host, wanted.candidates), modules)
 
@@ -152,6 +152,11 @@ def installed_versions(host: Host, names: Iterable[str]) -> dict[str, str]:
     wanted = sorted(set(names))
     if not wanted:
         return {}
+    if host.system == "FreeBSD":
+        # Without pkg(8) there is but a program of its name, which says so and answers 1; all packages are
+        # asked for, since it fails as well when it knows none of the names.
+        listed = parse_query(host.run(["pkg", "query", "-a", "%n %v"], ok=(0, 1)).out)
+        return {name: listed[name] for name in wanted if name in listed}
     # 1: some of the names are unknown.
     return parse_versions(host.run(["dpkg-query", "--show", f"--showformat={_DPKG}", *wanted], ok=(0, 1)).out)
 
@@ -168,6 +173,10 @@ def _kernel_has(host: Host, module: str) -> bool:
 
 def apply_packages(host: WritableHost, step: Step) -> None:
     """Install; the lists of packages are fetched first, for theirs may be old or missing."""
+    if host.system == "FreeBSD":
+        # The first call brings pkg(8) itself (pkg(7), ASSUME_ALWAYS_YES).
+        host.change(["env", "ASSUME_ALWAYS_YES=yes", "pkg", "install", *step.args["names"]], timeout=1800)
+        return
     host.change([*_APT_ENVIRONMENT, "apt-get", "--quiet", "update"], timeout=300)
     host.change([*_APT_ENVIRONMENT, *_APT, "install", *step.args["names"]], timeout=1800)
 

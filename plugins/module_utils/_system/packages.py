@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Packages of a Debian server. Pure."""
+"""Packages of a server. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .._core.errors import Refused
 from .._core.plan import Plan, Step, make_plan
 
 KEY = "packages"
-# Debian Policy 5.6.7.
-_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+# Those of Debian have no upper case (Policy, 5.6.7), those of FreeBSD may (pkg(8)).
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Installed:
 def parse_packages(params: Mapping[str, Any]) -> Packages:
     """The options of module ``packages``.
 
-    :raises Refused: for a name that no Debian package can have.
+    :raises Refused: for a name that no package can have.
     """
     wanted = Packages(
         tuple(params.get("packages") or ()),
@@ -66,7 +66,7 @@ def parse_packages(params: Mapping[str, Any]) -> Packages:
         raise Refused(
             f"packages {', '.join(map(repr, wrong))}",
             "no package can have such a name",
-            "use lower-case letters, digits and + - . (see apt-cache search)",
+            "use letters, digits and _ + - .",
         )
     return wanted
 
@@ -82,6 +82,11 @@ def parse_versions(text: str) -> dict[str, str]:
         if status[1:2] == "i":
             versions[name] = version
     return versions
+
+
+def parse_query(text: str) -> dict[str, str]:
+    """Installed packages from ``pkg query -a '%n %v'`` (pkg-query(8))."""
+    return dict(line.split(" ", 1) for line in text.splitlines())
 
 
 def chosen(current: Installed, wanted: Packages) -> list[str]:

@@ -306,13 +306,13 @@ def test_info(servers: Servers) -> None:
     castor.files["/etc/twin/pair.json"] = json.dumps(to_mapping(castor.pair))
     (record,) = read_info(castor, {})["machines"]
     assert (record["name"], record["state"], record["owner"]) == ("ssa", "running", "castor")
-    assert record["role"] == "owner"
+    assert (record["role"], record["defined"]) == ("owner", True)
     assert record["machine"]["memory"] == "1G"
     assert pollux.station.info()["machines"] == []
     replicate_machine(driver(castor, pollux, quiet))
     (record,) = pollux.station.info()["machines"]
     assert (record["state"], record["owner"], record["kind"]) == ("stopped", None, None)
-    assert record["role"] == "replica"
+    assert (record["role"], record["defined"]) == ("replica", False)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_an_unknown_package_says_what_apt_said() -> None:
         reconcile(SUBJECT, {"packages": ["nosuch"]}, host, host)
 
 
-@pytest.mark.parametrize("name", ["LXC", "-y", "a b", "--purge", "x"])
+@pytest.mark.parametrize("name", ["-y", "a b", "--purge", "x"])
 def test_what_cannot_be_a_package_is_refused(name: str) -> None:
     params: dict[str, Any] = {"packages": [name]}
     with pytest.raises(Refused, match="no package can have such a name"):
