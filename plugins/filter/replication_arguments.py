@@ -10,7 +10,7 @@ short_description: What the modules are told about the replication of machines
 version_added: 0.1.0
 author: twin.datacenter contributors (@twin-datacenter)
 description:
-  - Gives, for every machine, how often systemd has it replicated, which is twice within its C(rpo), and
+  - Gives, for every machine, how often systemd or cron has it replicated, twice within its C(rpo), and
     which ones this server is about to make.
 positional: _input, twin, server
 extends_documentation_fragment:
@@ -49,8 +49,9 @@ def replication_arguments(
     machines: Mapping[str, Any], twin: Mapping[str, Any], server: str
 ) -> dict[str, Any]:
     """The files, units and first replicas of all machines."""
-    parsed = parse_declaration(twin, machines)[1].values()
-    return {**timers_of(parsed), "replicas": replicas_of(parsed, server)}
+    parsed_twin, parsed = parse_declaration(twin, machines)
+    timers = timers_of(parsed.values(), parsed_twin.platform)
+    return {**timers, "replicas": replicas_of(parsed.values(), server)}
 
 
 FilterModule = filter_module(replication_arguments)

@@ -127,13 +127,37 @@ def data_folders(machines: Iterable[Machine], pair: Pair, defined: Iterable[str]
     ]
 
 
-def timers_of(machines: Iterable[Machine]) -> dict[str, list[dict[str, Any]]]:
+def timers_of(machines: Iterable[Machine], platform: str) -> dict[str, list[dict[str, Any]]]:
     """The timers of replication, as modules files and units want them.
 
     Both servers have all of them: the one that does not own a machine leaves it alone. A replica is
     made twice within the machine's ``rpo``, so that one failure is no breach. The ``gone`` units are those
     of machines with ``state: absent``.
     """
+    return _crontabs_of(machines) if platform == "freebsd" else _units_of(machines)
+
+
+def _crontabs_of(machines: Iterable[Machine]) -> dict[str, list[dict[str, Any]]]:
+    """For cron(8) of FreeBSD, which reads its folder anew by itself; ``@SECONDS`` counts from the end of the
+    run before (crontab(5))."""
+    files: list[dict[str, Any]] = []
+    for machine in machines:
+        path = f"/etc/cron.d/twin-replicate-{machine.name}"
+        if machine.state == "absent":
+            files.append({"path": path, "state": "absent"})
+            continue
+        command = f"/usr/local/sbin/twin replicate {machine.name} 2>&1 | logger -t twin-replicate"
+        files.append({"path": path, "content": f"@{_pace(machine)} root {command}\n"})
+    return {"files": files, "units": [], "gone": []}
+
+
+def _pace(machine: Machine) -> int:
+    """Seconds between two replications."""
+    return max(machine.rpo // 2, 1)
+
+
+def _units_of(machines: Iterable[Machine]) -> dict[str, list[dict[str, Any]]]:
+    """For systemd, which knows how to replicate any machine; see templates of role replication."""
     arguments: dict[str, list[dict[str, Any]]] = {"files": [], "units": [], "gone": []}
     for machine in machines:
         timer = f"twin-replicate@{machine.name}.timer"
@@ -142,7 +166,7 @@ def timers_of(machines: Iterable[Machine]) -> dict[str, list[dict[str, Any]]]:
             arguments["files"].append({"path": path, "state": "absent"})
             arguments["gone"].append({"name": timer, "enabled": False, "active": False})
             continue
-        pace = max(machine.rpo // 2, 1)
+        pace = _pace(machine)
         arguments["files"].append(
             {
                 "path": path,

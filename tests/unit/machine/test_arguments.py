@@ -106,7 +106,7 @@ def test_a_machine_goes_from_both_servers_or_from_none(there: object) -> None:
 
 
 def test_the_timer_of_an_absent_machine_goes() -> None:
-    arguments = timers_of(GONE.values())
+    arguments = timers_of(GONE.values(), "debian")
     assert [unit["name"] for unit in arguments["units"]] == ["twin-replicate@tap.timer"]
     assert arguments["gone"] == [{"name": "twin-replicate@ssa.timer", "enabled": False, "active": False}]
     assert arguments["files"][0] == {
@@ -114,6 +114,16 @@ def test_the_timer_of_an_absent_machine_goes() -> None:
         "state": "absent",
     }
     assert [item["name"] for item in replicas_of(GONE.values(), "castor")] == ["tap"]
+
+
+def test_cron_replicates_on_freebsd() -> None:
+    arguments = timers_of([SSA, *GONE.values()], "freebsd")
+    line = "@450 root /usr/local/sbin/twin replicate ssa 2>&1 | logger -t twin-replicate\n"
+    assert arguments["files"][:2] == [
+        {"path": "/etc/cron.d/twin-replicate-ssa", "content": line},
+        {"path": "/etc/cron.d/twin-replicate-ssa", "state": "absent"},
+    ]
+    assert arguments["units"] == arguments["gone"] == []
 
 
 def test_the_datasets_of_a_machine() -> None:
@@ -138,7 +148,7 @@ def test_the_data_folder_is_given_away_until_the_machine_is_defined() -> None:
 
 
 def test_a_replica_is_made_twice_within_the_rpo() -> None:
-    arguments = timers_of([SSA, TAP])
+    arguments = timers_of([SSA, TAP], "debian")
     assert [file["content"] for file in arguments["files"]] == [
         "[Timer]\nOnActiveSec=450s\nOnUnitInactiveSec=450s\n",
         "[Timer]\nOnActiveSec=1s\nOnUnitInactiveSec=1s\n",
