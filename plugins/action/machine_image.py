@@ -17,8 +17,11 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any, cast
+from urllib.request import urlopen
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -27,15 +30,20 @@ from ansible.utils.display import Display
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.image import (
     Image,
+    base_checksum,
     bootstrap_argv,
     parse_images,
     shift_tarball,
+    thin_tarball,
+    version_of,
 )
 from ansible_collections.twin.datacenter.plugins.modules.machine_image import OPTIONS
 
 DISPLAY = Display()
 SILENCE = 4.0
 """Seconds after which somebody who waits is told that the work goes on."""
+_MANIFEST = 1 << 20
+"""Bytes after which a MANIFEST is none."""
 EPOCH = "1577836800"
 """Files of a build are no younger than this, so that equal builds are equal (SOURCE_DATE_EPOCH)."""
 
@@ -88,7 +96,7 @@ class ActionModule(ActionBase):
     def _send(self, name: str, archive: Path, folder: str, server: str) -> str:
         size = archive.stat().st_size >> 20
         DISPLAY.display(f"image {name}: sending {size} MiB to {server}")
-        target: str = self._connection._shell.join_path(folder, f"{name}.tar.gz")
+        target: str = self._connection._shell.join_path(folder, f"{name}{''.join(archive.suffixes)}")
         self._transfer_file(str(archive), target)
         self._fixup_perms2((folder, target))
         return target
@@ -111,24 +119,27 @@ def build(image: Image, find: Any) -> Path:
     """
     folder = cache()
     folder.mkdir(parents=True, exist_ok=True)
-    archive = folder / f"{image.digest}.tar.gz"
+    finish = _thin if image.thin else _shift if image.release is None else _copy
+    archive = folder / f"{image.digest}{'.txz' if finish is _copy else '.tar.gz'}"
     with _only_one(folder / f"{image.digest}.lock", image.name):
         if archive.is_file():
             return archive
         part = archive.with_suffix(".part")
         try:
-            with _raw(image, find) as raw, part.open("wb") as packed:
-                DISPLAY.display(f"image {image.name}: packing")
-                with gzip.GzipFile("", "wb", 1, packed, mtime=0) as target:
-                    shift_tarball(raw, target, image.shift)  # type: ignore[arg-type]
-                packed.flush()
-                os.fsync(packed.fileno())
+            with part.open("wb+") as finished:
+                finish(image, find, finished)
+                finished.flush()
+                os.fsync(finished.fileno())
             part.replace(archive)
         except tarfile.TarError as error:
             raise TwinError(
                 f"image {image.name}: its root file system cannot be read",
                 str(error),
                 "use tar, gz, bz2 or xz",
+            ) from error
+        except (OSError, HTTPException) as error:
+            raise TwinError(
+                f"image {image.name} could not be finished", str(error), "run it again once that is mended"
             ) from error
         finally:
             part.unlink(missing_ok=True)
@@ -151,13 +162,20 @@ def _only_one(path: Path, name: str) -> Iterator[None]:
         yield
 
 
+def _shift(image: Image, find: Any, finished: IO[bytes]) -> None:
+    """Make the root file system of a suite, or that of a tarball, fit to be a machine's."""
+    with _raw(image, find) as raw:
+        DISPLAY.display(f"image {image.name}: packing")
+        with gzip.GzipFile("", "wb", 1, finished, mtime=0) as target:
+            shift_tarball(raw, target, image.shift)  # type: ignore[arg-type]
+
+
 @contextlib.contextmanager
 def _raw(image: Image, find: Any) -> Iterator[IO[bytes]]:
     """The root file system as it was built or given."""
     if image.tarball is not None:
-        path = Path(find(image.tarball))
-        _verify(image, path)
-        with path.open("rb") as given:
+        with _open(f"tarball of image {image.name}", str(find(image.tarball))) as given:
+            _verify(f"tarball of image {image.name}", given, str(image.sha256), "was declared")
             yield given
         return
     work = cache() / f"{image.digest}.work"
@@ -171,16 +189,79 @@ def _raw(image: Image, find: Any) -> Iterator[IO[bytes]]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _verify(image: Image, path: Path) -> None:
+def _open(what: str, path: str) -> IO[bytes]:
+    """A file of this node, or of an address."""
     try:
-        with path.open("rb") as given:
-            found = hashlib.file_digest(given, "sha256").hexdigest()
-    except OSError as error:
-        raise TwinError(f"tarball of image {image.name}", str(error), "name a file that is here") from error
-    if found != image.sha256:
-        raise TwinError(
-            f"tarball of image {image.name}", f"its sha256 is {found}", f"{image.sha256} was declared"
-        )
+        return cast(IO[bytes], urlopen(path, timeout=60)) if "://" in path else open(path, "rb")
+    except (OSError, HTTPException) as error:
+        raise TwinError(what, f"{path}: {error}", "name a place from which it can be read") from error
+
+
+def _verify(what: str, file: IO[bytes], checksum: str, told: str) -> None:
+    """See that a file has a checksum, and turn to its beginning.
+
+    :param told: who says so.
+    """
+    file.seek(0)
+    found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    if found != checksum:
+        raise TwinError(what, f"its sha256 is {found}", f"{checksum} {told}")
+    file.seek(0)
+
+
+# ---- a release of FreeBSD -----------------------------------------------------------------------
+
+
+def _copy(image: Image, find: Any, finished: IO[bytes]) -> None:
+    """Copy base.txz of a release, or the tarball that holds the release, once it is seen to be that."""
+    if image.tarball is not None:
+        what, path = f"tarball of image {image.name}", str(find(image.tarball))
+        checksum, told = str(image.sha256), "was declared"
+    else:
+        site = image.site if "://" in image.site else str(find(image.site))
+        with _open(f"MANIFEST of image {image.name}", f"{site}/MANIFEST") as manifest:
+            checksum, told = base_checksum(image, manifest.read(_MANIFEST)), "is in MANIFEST"
+        what, path = f"base.txz of image {image.name}", f"{site}/base.txz"
+    DISPLAY.display(f"image {image.name}: reading {path}")
+    with _open(what, path) as source:
+        _pour(image.name, source, finished)
+    _verify(what, finished, checksum, told)
+    version = _version(finished)
+    if version is None or not version.startswith(f"{image.release}-"):
+        raise TwinError(what, f"it holds {version or 'no FreeBSD'}", f"release {image.release} was declared")
+    DISPLAY.display(f"image {image.name}: it is {version}")
+
+
+def _thin(image: Image, find: Any, finished: IO[bytes]) -> None:
+    """Take out of the image of a release what a thin jail has of its own."""
+    with build(replace(image, thin=False), find).open("rb") as whole:
+        DISPLAY.display(f"image {image.name}: packing")
+        with gzip.GzipFile("", "wb", 1, finished, mtime=0) as target:
+            thin_tarball(whole, target)  # type: ignore[arg-type]
+
+
+def _pour(name: str, source: IO[bytes], target: IO[bytes]) -> None:
+    """Copy to the end, and tell every few seconds how far it is."""
+    told, size = time.monotonic(), 0
+    while chunk := source.read(1 << 20):
+        target.write(chunk)
+        size += len(chunk)
+        if time.monotonic() - told > SILENCE:
+            told = time.monotonic()
+            DISPLAY.display(f"image {name}: {size >> 20} MiB")
+
+
+def _version(finished: IO[bytes]) -> str | None:
+    """The version of the root file system in a tarball."""
+    with tarfile.open(fileobj=finished, mode="r|*") as tar:
+        for entry in tar:
+            if entry.isreg() and entry.name.removeprefix("./") == "bin/freebsd-version":
+                text = cast(IO[bytes], tar.extractfile(entry)).read().decode(errors="replace")
+                return version_of({"bin/freebsd-version": text}.get)
+    return None
+
+
+# ---- a suite of Debian --------------------------------------------------------------------------
 
 
 def _bootstrap(image: Image, target: Path) -> None:

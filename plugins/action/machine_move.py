@@ -16,7 +16,6 @@ from ansible.utils.display import Display
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.job import (
-    SYSTEMD,
     Wanted,
     ending,
     entry,
@@ -53,7 +52,7 @@ class ActionModule(ActionBase):
             wanted = wanted_of(arguments)
             if not self._is_under_way(wanted):
                 self._command(["rm", "-f", log_path(wanted.name)])
-                self._command(job_argv(wanted, systemd=self._has_systemd()))
+                self._command(job_argv(wanted, self._command(["uname", "-s"]).strip()))
             result["measured"] = [{"key": wanted.name, **self._follow(wanted)}]
         except TwinError as error:
             raise AnsibleActionFail(str(error)) from error
@@ -94,9 +93,6 @@ class ActionModule(ActionBase):
                     f"move of {wanted.name}: its process has died; run the same again, it goes on from there."
                 )
             time.sleep(PAUSE)
-
-    def _has_systemd(self) -> bool:
-        return bool(self._command(["ls", "-d", SYSTEMD], fails=True))
 
     def _is_under_way(self, wanted: Wanted) -> bool:
         return bool(self._command(["pgrep", "-f", process_pattern(wanted)], fails=True))

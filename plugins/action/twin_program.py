@@ -15,6 +15,8 @@ from ansible_collections.twin.datacenter.plugins.plugin_utils.zipapp import buil
 
 PATH = "/usr/local/sbin/twin"
 MODE = "0755"
+# Packages of FreeBSD name the interpreter by its version; 3.11 is the oldest that the program runs with.
+INTERPRETERS = {"FreeBSD": "/usr/local/bin/python3.11"}
 
 
 class ActionModule(ActionBase):
@@ -27,7 +29,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         _validation, arguments = self.validate_argument_spec(argument_spec={"interpreter": {"type": "path"}})
-        program = build(arguments["interpreter"] or _interpreter(variables))
+        program = build(arguments["interpreter"] or self._interpreter(variables))
         before = self._installed(variables)
         after = {"checksum": hashlib.sha1(program, usedforsecurity=False).hexdigest(), "mode": MODE}
         changed = before != after
@@ -62,7 +64,10 @@ class ActionModule(ActionBase):
             return answer
         return result
 
-
-def _interpreter(variables: dict[str, Any]) -> str:
-    named = str(variables.get("ansible_python_interpreter", ""))
-    return named if named.startswith("/") else "/usr/bin/python3"
+    def _interpreter(self, variables: dict[str, Any]) -> str:
+        """The one that the inventory names, by its path, else that of the system."""
+        named = str(variables.get("ansible_python_interpreter", ""))
+        if named.startswith("/"):
+            return named
+        system = self._low_level_execute_command("uname -s", sudoable=False)["stdout"].strip()
+        return INTERPRETERS.get(system, "/usr/bin/python3")

@@ -20,12 +20,14 @@ description:
 notes:
   - On the server, O(server_user) must be root, or become root by C(sudo -n).
   - Inside the machine tasks run as root. C(become) changes to other users inside the machine.
+  - The account's shell on the server may be C(csh) too; commands are read by C(/bin/sh), there and inside.
+  - A jail is entered by jexec(8), with the path of a login, which includes C(/usr/local).
 extends_documentation_fragment:
   - connection_pipelining
   - twin.datacenter.ssh
 options:
   kind:
-    description: Kind of the machine. Only V(lxc) can be entered by this version.
+    description: Kind of the machine, V(lxc) or V(jail).
     type: string
     default: lxc
     vars:

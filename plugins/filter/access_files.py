@@ -12,18 +12,24 @@ author: twin.datacenter contributors (@twin-datacenter)
 description:
   - Makes the items of module M(twin.datacenter.files) which give these accounts their keys and their
     rights, and no other keys.
+positional: _input, platform
 options:
   _input:
     description: The administrators, as C(twin.admins) lists them.
     type: list
     elements: dict
     required: true
+  platform:
+    description: The platform of the pair, for groups, folders and services have other names on another one.
+    type: str
+    choices: [debian, freebsd]
+    default: debian
 """
 
 EXAMPLES = r"""
 - name: Keys and rights of administrators
   twin.datacenter.files:
-    files: "{{ twin.admins | twin.datacenter.access_files }}"
+    files: "{{ twin.admins | twin.datacenter.access_files(twin.platform) }}"
 """
 
 RETURN = r"""

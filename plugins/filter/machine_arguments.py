@@ -49,7 +49,8 @@ RETURN = r"""
 _value:
   description:
     - The C(names) of the machines, and for them the C(datasets) of M(twin.datacenter.zfs_dataset), the
-      C(folders) of M(twin.datacenter.files) and the C(containers) of M(twin.datacenter.lxc_container).
+      C(folders) of M(twin.datacenter.files), the C(containers) of M(twin.datacenter.lxc_container) and the
+      C(jails) of M(twin.datacenter.jail).
     - The C(removals) are names of machines with C(state=absent) for M(twin.datacenter.machine_removal),
       which are C(owned) by the server, or of which it may have C(copies).
   type: dict
@@ -59,9 +60,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.arguments import (
-    containers_of,
     data_folders,
     datasets_of,
+    items_of,
     machines_here,
     removals_of,
 )
@@ -97,7 +98,7 @@ def machine_arguments(
         "names": [machine.name for machine in here],
         "datasets": [dataset for machine in here for dataset in datasets_of(machine, pair)],
         "folders": data_folders(here, pair, defined),
-        "containers": containers_of(here, pair),
+        **items_of(here, pair),
         "removals": removals_of(parsed.values(), server, answers, playing),
     }
 

@@ -56,6 +56,7 @@ cache_connection: ~/.cache/twin-datacenter/inventory
 """
 
 import json
+import shlex
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -74,10 +75,14 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.view impo
 
 display = Display()
 
-# A server that is not of a pair yet has no machines; that is no error.
-_ASK = (
-    "[ -x /usr/local/sbin/twin ] && [ -e /etc/twin/pair.json ] || { echo '{\"machines\": []}'; exit 0; };"
-    " as=; [ \"$(id -u)\" = 0 ] || as='sudo -n'; exec $as /usr/local/sbin/twin info"
+# A server that is not of a pair yet has no machines; that is no error. The account's shell may be csh(1).
+_ASK = shlex.join(
+    [
+        "/bin/sh",
+        "-c",
+        "[ -x /usr/local/sbin/twin ] && [ -e /etc/twin/pair.json ] || { echo '{\"machines\": []}'; exit 0; };"
+        " as=; [ \"$(id -u)\" = 0 ] || as='sudo -n'; exec $as /usr/local/sbin/twin info",
+    ]
 )
 # Variables by which a server is reached and which its machines share: no secrets, and not its address.
 _SHARED = sorted(

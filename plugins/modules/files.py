@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: twin.datacenter contributors (@twin-datacenter)
 description:
   - Brings files and folders about, however many, by one look at the host, and then tells the units
-    of systemd that must hear of a change.
+    of systemd, or the services of FreeBSD, that must hear of a change.
   - Texts may come from templates, which are rendered on the control node.
   - A file is replaced at once, so that a power cut leaves the old text or the new one.
   - A unit that must be told is remembered in C(/var/run/twin/owed) until it was, so a run that was cut
@@ -52,6 +52,12 @@ options:
             left alone.
           - An empty text takes the block out again.
         type: str
+      first:
+        description:
+          - Whether a O(files[].block) that is not there yet comes before the rest of the file, not after it.
+          - For files in which the first value counts, such as C(/etc/ssh/sshd_config).
+        type: bool
+        default: false
       lines:
         description:
           - Lines that must stand in the file, wherever; those that are missing are added at its end.
@@ -144,6 +150,7 @@ OPTIONS = {
             "template": {"type": "str"},
             "secret": {"type": "str", "no_log": True},
             "block": {"type": "str"},
+            "first": {"type": "bool", "default": False},
             "lines": {"type": "list", "elements": "str"},
             "mode": {"type": "str"},
             "owner": {"type": "str"},

@@ -12,15 +12,16 @@ version_added: 0.1.0
 author: twin.datacenter contributors (@twin-datacenter)
 description:
   - An image is a data set V(POOL/images/NAME) with one snapshot V(@base). It is built once on the control
-    node, by mmdebstrap(1) or of a tarball, kept there in a cache (C($XDG_CACHE_HOME/twin-datacenter/images)),
-    and sent to a server that lacks it.
+    node, by mmdebstrap(1), of the distribution files of FreeBSD or of a tarball, kept there in a cache
+    (C($XDG_CACHE_HOME/twin-datacenter/images)), and sent to a server that lacks it.
   - Make an image on one server of a pair, and send it to the other by M(twin.datacenter.zfs_replica), so that
     V(@base) is the same snapshot on both and a machine moves as an increment. On the other server this
     module then only notes of what the image was made.
   - An image that exists is never changed, because machines are clones of it. A changed definition under
-    the name of an image that exists is refused.
-  - User ids are shifted to the range of unprivileged machines, device nodes are left out, and units of
-    systemd that cannot work inside a machine are masked.
+    the name of an image that exists is refused. So a machine gets a newer release by a new image, under a
+    new name such as V(freebsd-14.3).
+  - For LXC, user ids are shifted to the range of unprivileged machines, device nodes are left out, and units
+    of systemd that cannot work inside a machine are masked. A release of FreeBSD is taken as it is.
 extends_documentation_fragment:
   - twin.datacenter.attributes
 options:
@@ -42,7 +43,16 @@ options:
         description:
           - A suite of Debian, such as V(trixie). The control node needs mmdebstrap(1).
           - Its machines ask the name servers of the control node, C(/etc/resolv.conf), unless given others.
-          - Either this or O(images[].tarball).
+          - Either this, or O(images[].release), or O(images[].tarball).
+        type: str
+      release:
+        description:
+          - A release of FreeBSD, such as V("14.3"), in quotes, for jails.
+          - It is made of the file C(base.txz) in O(images[].mirror), whose sha256 must be that of the file
+            C(MANIFEST) beside it.
+          - With O(images[].tarball) it is made of that instead, such as one of a folder that C(pkg -r) filled
+            with the packages of the base system.
+          - Either way it must hold this release, at whatever patch level.
         type: str
       packages:
         description:
@@ -52,7 +62,10 @@ options:
         elements: str
         default: []
       mirror:
-        description: Lines of sources.list(5) or addresses of mirrors. By default the mirror of Debian.
+        description:
+          - Of a suite, lines of sources.list(5) or addresses of mirrors. By default the mirror of Debian.
+          - Of a release, the one address, or folder of the control node, of its C(base.txz) and C(MANIFEST).
+            By default that of the FreeBSD project for amd64.
         type: list
         elements: str
         default: []
@@ -62,10 +75,22 @@ options:
             bzip2 or xz.
         type: str
       sha256:
-        description: The checksum of O(images[].tarball), which it needs.
+        description:
+          - The checksum of O(images[].tarball), which it needs.
+          - Of a release without a tarball, the checksum of its C(MANIFEST). Without it, the place that the
+            files come from is trusted.
+          - It names the content. To give one later, or another, give the image a new name too.
         type: str
       privileged:
-        description: Whether user ids stay as they are, for privileged machines.
+        description: Whether user ids stay as they are, for privileged machines. For jails they always do.
+        type: bool
+        default: false
+      thin:
+        description:
+          - Whether a release leaves out what its machines can share. They have C(/etc), C(/var), C(/root),
+            C(/usr/local) and the like of their own; every other folder of C(/) and C(/usr) is a link into
+            C(/.base).
+          - A machine mounts the whole image of the release there, see the examples.
         type: bool
         default: false
   archives:
@@ -75,6 +100,7 @@ options:
     type: dict
     default: {}
 seealso:
+  - module: twin.datacenter.machine_image_info
   - module: twin.datacenter.zfs_replica
 """
 
@@ -86,6 +112,32 @@ EXAMPLES = r"""
       - name: debian-13
         suite: trixie
         packages: [systemd-sysv, dbus, iproute2, netbase]
+
+- name: The image of most jails
+  twin.datacenter.machine_image:
+    pool: tank
+    images:
+      - name: freebsd-14.3
+        release: "14.3"
+
+- name: The image of thin jails, which mount the one above
+  # machines: {web: {kind: jail, image: freebsd-14.3-thin,
+  #                  mounts: [{source: /tank/images/freebsd-14.3, target: /.base, readonly: true}]}}
+  twin.datacenter.machine_image:
+    pool: tank
+    images:
+      - name: freebsd-14.3-thin
+        release: "14.3"
+        thin: true
+
+- name: An image of distribution files that were built here
+  twin.datacenter.machine_image:
+    pool: tank
+    images:
+      - name: freebsd-14.3-p2
+        release: "14.3"
+        mirror: [/srv/freebsd/14.3-p2]
+        sha256: 5f1f3b0c52b3e5fbb7d25d54a1c8d2b53c9f0a3c1fe3f8f0ef0a5a7c9d4e2b61
 
 - name: An image of a tarball
   twin.datacenter.machine_image:
@@ -104,11 +156,15 @@ plan:
   returned: success
   sample: [make image debian-13 in tank/images/debian-13 of suite trixie with 4 packages]
 measured:
-  description: Of each image that was made, the seconds that it took on the server.
+  description:
+    - Of each image that was made, the seconds that it took on the server, and the version that it holds.
+    - The version of FreeBSD has the patch level. It is null when the image does not tell it.
+    - C(lost_capabilities) names the files whose capabilities(7) are not in the image, because the ZFS of the
+      server keeps no extended attributes, as zfs-fuse. It is there only when there are such files.
   type: list
   elements: dict
   returned: when an image was made
-  sample: [{key: debian-13, seconds: 1.9}]
+  sample: [{key: freebsd-14.3, seconds: 9.4, version: 14.3-RELEASE}]
 """
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Subject, converge
@@ -121,11 +177,13 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.image_hos
 IMAGE = {
     "name": {"type": "str", "required": True},
     "suite": {"type": "str"},
+    "release": {"type": "str"},
     "packages": {"type": "list", "elements": "str", "default": []},
     "mirror": {"type": "list", "elements": "str", "default": []},
     "tarball": {"type": "str"},
     "sha256": {"type": "str"},
     "privileged": {"type": "bool", "default": False},
+    "thin": {"type": "bool", "default": False},
 }
 OPTIONS = {
     "pool": {"type": "str", "required": True},

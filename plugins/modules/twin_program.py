@@ -21,7 +21,8 @@ options:
   interpreter:
     description:
       - Full path of Python on the server, 3.11 or later.
-      - The default is what C(ansible_python_interpreter) names, or else C(/usr/bin/python3).
+      - The default is what C(ansible_python_interpreter) names, or else C(/usr/bin/python3), on FreeBSD
+        C(/usr/local/bin/python3.11).
     type: path
 """
 

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: units
-short_description: Enable, start and stop units of systemd
+short_description: Enable, start and stop units of systemd and services of FreeBSD
 version_added: 0.1.0
 author: twin.datacenter contributors (@twin-datacenter)
 description:
   - Says of any number of units whether they start at boot and whether they run, by one look at the
     host.
-  - In check mode a unit that systemd does not know reads as one that is stopped and disabled, for
+  - On Linux these are units of systemd, on FreeBSD the services of rc(8). There a service is started and
+    stopped whether or not it is enabled, and since service(8) may say nothing of a failure, it is asked again.
+  - In check mode a unit that the host does not know reads as one that is stopped and disabled, for
     its package may be about to be installed.
 options:
   units:
@@ -22,14 +24,16 @@ options:
     required: true
     suboptions:
       name:
-        description: Name with its type, such as C(chrony.service).
+        description: Name, for systemd with its type. V(chrony.service), or on FreeBSD V(ntpd).
         type: str
         required: true
       enabled:
         description: Whether it starts at boot. Without it that is left alone.
         type: bool
       active:
-        description: Whether it runs. Without it that is left alone.
+        description:
+          - Whether it runs. Without it that is left alone.
+          - Means nothing for services of FreeBSD which start no program that goes on running.
         type: bool
 extends_documentation_fragment:
   - twin.datacenter.attributes
@@ -45,6 +49,13 @@ EXAMPLES = r"""
       - name: lxc-net.service
         enabled: false
         active: false
+
+- name: Services of a FreeBSD server
+  twin.datacenter.units:
+    units:
+      - name: ntpd
+        enabled: true
+        active: true
 """
 
 RETURN = r"""

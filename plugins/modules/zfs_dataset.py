@@ -56,6 +56,12 @@ options:
           - Snapshot of which the dataset is a clone, such as V(tank/images/debian-13@base).
           - An existing dataset cannot become a clone.
         type: str
+      copy_of:
+        description:
+          - Snapshot of which a new dataset becomes a full copy, such as V(tank/images/freebsd-14.3@base).
+            It takes the space, and depends on nothing.
+          - Not looked at again once the dataset is there.
+        type: str
       renamed_from:
         description:
           - A name that the dataset may still have; it is then renamed.
@@ -98,6 +104,8 @@ EXAMPLES = r"""
         properties: {refquota: 8G}
       - name: tank/machines/ssa/data
         properties: {quota: 20G, compression: null}
+      - name: tank/machines/tap/root
+        copy_of: tank/images/freebsd-14.3@base
 
 - name: A machine's data goes for good
   twin.datacenter.zfs_dataset:
@@ -138,6 +146,7 @@ DATASET = {
     "properties": {"type": "dict", "default": {}},
     "initial": {"type": "dict", "default": {}},
     "origin": {"type": "str"},
+    "copy_of": {"type": "str"},
     "renamed_from": {"type": "str"},
     "promote": {"type": "bool", "default": False},
     "mounted": {"type": "bool"},

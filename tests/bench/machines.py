@@ -17,7 +17,6 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.declarati
     to_property,
 )
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.kinds import container_of
-from tests.integration.bed import pair_for
 
 from .ground import PAIR, ROOT, Failed, Ground
 
@@ -107,7 +106,7 @@ def make(ground: Ground, sized: Sized) -> None:
         "check": {"http": "/count"},
     }
     machine = parse_machine(sized.name, declared)
-    config = container_of(machine, pair_for("castor")).config
+    config = container_of(machine, ground.bed.pair_for("castor")).config
     text = "".join(f"{key} = {value}\n" for key, values in config.items() for value in values)
     script = f"set -eu\n{MAKE}"
     ground.bed.sh("castor", script, sized.name, to_property(machine), str(sized.megabytes), stdin=text)

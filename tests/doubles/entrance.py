@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs in place of ssh(1), lxc-info(1) and lxc-attach(1), for the way into a machine.
+"""Programs in place of ssh(1), and of those of LXC and of jails, for the way into a machine.
 
 Facts they rest on:
 
@@ -10,6 +10,9 @@ Facts they rest on:
   the state alone (lxc-info(1)).
 * lxc-attach runs a program with the container's root, an empty environment with ``--clear-env``, and
   passes on its exit code; without a running container it says so and exits 1 (lxc-attach(1)).
+* jls prints a parameter of a running jail, and ``jls: jail "x" not found`` for any other; jexec says the same
+  of itself, also exits 1 then, and else passes on the exit code. It runs a program in the jail's ``/``, with
+  the environment that it has itself (usr.sbin/jls/jls.c and usr.sbin/jexec/jexec.c of FreeBSD).
 
 What they do not have: a root of its own for the machine. The same tests on the lab have that.
 """
@@ -31,7 +34,7 @@ done
 host=$1
 shift
 [ -e "$MACHINES/../answers/$host" ] && exec /bin/sh "$MACHINES/../answers/$host"
-exec /bin/sh -c "$*"
+exec "${SERVER_SHELL:-/bin/sh}" -c "$*"
 """
 _LXC_INFO = r"""#!/bin/sh
 for name; do :; done
@@ -53,10 +56,32 @@ done
 [ "$(cat "$MACHINES/$name")" = RUNNING ] || { echo "lxc-attach: $name: Failed to get init pid" >&2; exit 1; }
 exec env -i container=lxc "${variables[@]}" "$@"
 """
+_JLS = r"""#!/bin/sh
+[ "$*" = "-j $2 name" ] || { echo "usage: jls [-dhNnqv] [-j jail] [param ...]" >&2; exit 1; }
+[ "$(cat "$MACHINES/$2" 2>/dev/null)" = RUNNING ] || { echo "jls: jail \"$2\" not found" >&2; exit 1; }
+echo "$2"
+"""
+_JEXEC = r"""#!/bin/sh
+name=$1
+shift
+[ "$(cat "$MACHINES/$name" 2>/dev/null)" = RUNNING ] || {
+    echo "jexec: jail \"$name\" not found" >&2
+    exit 1
+}
+cd / && exec "$@"
+"""
 _SUDO = r"""#!/bin/sh
 [ "$1" = -n ] && shift
 exec "$@"
 """
+_PROGRAMS = {
+    "ssh": _SSH,
+    "sudo": _SUDO,
+    "lxc-info": _LXC_INFO,
+    "lxc-attach": _LXC_ATTACH,
+    "jls": _JLS,
+    "jexec": _JEXEC,
+}
 
 
 def install(folder: Path) -> dict[str, str]:
@@ -64,12 +89,13 @@ def install(folder: Path) -> dict[str, str]:
 
     A file ``folder/machines/NAME`` holds a machine's state, ``folder/calls`` gets one line per ssh. While
     ``folder/cut`` is there ssh has no connection; a script ``folder/answers/HOST`` answers for a host.
+    The account's shell on a server is ``$SERVER_SHELL``, else sh.
     """
     programs = folder / "bin"
     programs.mkdir(parents=True)
     (folder / "machines").mkdir()
     (folder / "answers").mkdir()
-    for name, text in {"ssh": _SSH, "lxc-info": _LXC_INFO, "lxc-attach": _LXC_ATTACH, "sudo": _SUDO}.items():
+    for name, text in _PROGRAMS.items():
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     return {"PATH": f"{programs}:/usr/sbin:/usr/bin:/sbin:/bin", "MACHINES": str(folder / "machines")}

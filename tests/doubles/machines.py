@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two servers in memory with ZFS, LXC and one machine, and the way between them.
+"""Two servers in memory with ZFS, LXC or jails, and one machine, and the way between them.
 
-It rests on the facts of `zfs_streams` and `lxc`. What it adds: a container runs the start hook of its
-configuration first, as LXC does, and does not start when that refuses.
+It rests on the facts of `zfs_streams`, `lxc` and `freebsd`. What it adds: a container runs the start hook
+of its configuration first, as LXC does, and does not start when that refuses.
 """
 
 from __future__ import annotations
@@ -31,12 +31,16 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.driver im
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.host import Station, guard
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.job import PROGRAM, log_path
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.journal import Journal, Stage
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.kinds import kind_of
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.peer import Twin, answer, reply_to
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.program import Scene, Teller, run
 
+from .freebsd.host import FreebsdHost
+from .freebsd.kernel import MemoryKernel
+from .freebsd.world import World
 from .lxc import Lxc
 from .memory import answered
-from .zfs_streams import Link, Server
+from .zfs_streams import Link, Linked, Server
 
 SERVERS = ("castor", "pollux")
 MACHINE = {
@@ -78,30 +82,23 @@ class Few:
         return answered(argv, json.dumps([{"addr_info": [{"local": self.address}]}]))
 
 
-class MachineServer(Server):
+class MachineServer(Linked):
     """A server of the pair.
 
-    :ivar job: what systemd-run(1) was given to do.
+    :ivar job: what systemd-run(1) or daemon(8) was given to do.
     """
 
+    platform: str
+    kind: str
     job: Callable[[], str] | None = None
 
-    def __init__(self, name: str, link: Link, number: int, locks: str, flavour: str) -> None:
-        super().__init__(name, link, flavour, number)
-        lxc = GuardedLxc(self.files, (), (), ())
-        self.lxc = lxc
-        self.programs = (*self.programs, lxc, Few(f"192.0.2.1{number}"))
+    def join(self, name: str, number: int, locks: str) -> None:
+        """Become the server of this name."""
         self.name = name
         other = SERVERS[1 - SERVERS.index(name)]
-        self.pair = Pair(
-            "sio", "debian", name, "tank", "br0", Peer(other, (f"192.0.2.1{3 - number}",)), "witness"
-        )
-        self.station = lxc.station = Station(self, self.pair, f"{locks}/{name}")
-        self.files.update({
-            "/proc/meminfo": "MemTotal: 8388608 kB\n",
-            "/sys/fs/cgroup/cgroup.controllers": "cpu memory pids\n",
-            "/sys/class/net/br0/address": "x\n",
-        })  # fmt: skip
+        peer = Peer(other, (f"192.0.2.1{3 - number}",))
+        self.pair = Pair("sio", self.platform, name, "tank", "br0", peer, "witness")
+        self.station = Station(self, self.pair, f"{locks}/{name}")
 
     def read(self, path: str) -> str | None:
         if path == log_path("ssa") and self.job:
@@ -112,17 +109,100 @@ class MachineServer(Server):
     @property
     def running(self) -> bool:
         """Whether the machine runs here."""
-        return "ssa" in self.lxc.state["up"]
+        raise NotImplementedError
 
     def power_cut(self) -> None:
         """What does not lie on disk is gone."""
-        self.lxc.state["up"].clear()
         self.fault = lambda argv: None
 
     def boot(self) -> None:
         """What starts by itself does, if its hook lets it."""
+        raise NotImplementedError
+
+
+class DebianServer(MachineServer, Server):
+    """One with LXC."""
+
+    platform, kind = "debian", "lxc"
+
+    def __init__(self, name: str, link: Link, number: int, locks: str, flavour: str) -> None:
+        super().__init__(name, link, flavour, number)
+        self.lxc = GuardedLxc(self.files, (), (), ())
+        self.programs = (*self.programs, self.lxc, Few(f"192.0.2.1{number}"))
+        self.join(name, number, locks)
+        self.lxc.station = self.station
+        self.files.update({
+            "/proc/meminfo": "MemTotal: 8388608 kB\n",
+            "/sys/fs/cgroup/cgroup.controllers": "cpu memory pids\n",
+            "/sys/class/net/br0/address": "x\n",
+        })  # fmt: skip
+
+    @property
+    def running(self) -> bool:
+        return "ssa" in self.lxc.state["up"]
+
+    def power_cut(self) -> None:
+        super().power_cut()
+        self.lxc.state["up"].clear()
+
+    def boot(self) -> None:
         if "/var/lib/lxc/ssa/config" in self.files:
             self.change(["lxc-start", "--name", "ssa", "--daemon"], ok=(0, 1))
+
+
+class FreebsdServer(MachineServer, FreebsdHost):
+    """One with jails."""
+
+    platform, kind = "freebsd", "jail"
+
+    def __init__(self, name: str, link: Link, number: int, locks: str, release: str) -> None:
+        # What lies in datasets does not travel with them here: the image's own folder is there from the start.
+        super().__init__(release=release, number=number, folders=["/tank/machines/ssa/root/dev"])
+        self.link = link
+        link.servers[name] = self
+        self.join(name, number, locks)
+        self.number = number
+        self._switch_on()
+        self.world.programs["twin"] = self._guard
+        self.world.programs["fetch"] = self._fetch
+
+    def _switch_on(self) -> None:
+        """What rc.conf(5) does before it comes to jails."""
+        self.kernel = self.world.kernel = MemoryKernel(self.world.release)
+        (port,) = [each for each in self.kernel.interfaces if each.name == "em0"]
+        port.addresses.clear()
+        own = f"192.0.2.1{self.number}/24"
+        for words in ("bridge0 create", "bridge0 name br0", "br0 addm em0 up", f"br0 inet {own} alias"):
+            assert self.world.call(["ifconfig", *words.split()]).rc == 0
+        for name, dataset in self.zfs.state.datasets.items():
+            dataset.mounted = self.zfs.mountable(name)
+        self.zfs.put_mounts()
+
+    def _guard(self, _world: World, argv: Sequence[str], _stdin: str) -> Output:
+        assert argv[1] == "guard"
+        try:
+            guard(self.station, argv[2])
+        except Refused as refusal:
+            return answered(argv, err=f"twin: {refusal}\n", rc=2)
+        return answered(argv)
+
+    def _fetch(self, _world: World, argv: Sequence[str], _stdin: str) -> Output:
+        if self.running:
+            return answered(argv)
+        return answered(argv, err=f"fetch: {argv[-1]}: No route to host\n", rc=1)
+
+    @property
+    def running(self) -> bool:
+        return self.kernel.find("ssa") is not None
+
+    def power_cut(self) -> None:
+        super().power_cut()
+        for path in [path for path in self.files if path.startswith("/var/run/")]:
+            del self.files[path]
+        self._switch_on()
+
+    def boot(self) -> None:
+        self.world.call(["service", "jail", "start"])
 
 
 @dataclass(slots=True)
@@ -148,28 +228,39 @@ class MemoryTwin(Twin):
         return reply["answer"]
 
 
-def two_servers(locks: str, flavour: str = "fuse") -> tuple[MachineServer, MachineServer]:
-    """A pair; the machine runs on castor, its image is on both."""
+def two_servers(locks: str, flavour: str = "fuse", **fields: Any) -> tuple[MachineServer, MachineServer]:
+    """A pair; the machine runs on castor, its image is on both.
+
+    :param flavour: of ZFS on Debian, or ``freebsd-RELEASE``.
+    :param fields: of the machine, beside or instead of those of `MACHINE`.
+    """
     link = Link()
-    castor, pollux = (
-        MachineServer(name, link, number, locks, flavour) for number, name in enumerate(SERVERS, 1)
-    )
+    castor, pollux = (_server(name, link, number, locks, flavour) for number, name in enumerate(SERVERS, 1))
     for server in (castor, pollux):
         server.change(["zfs", "create", "tank/images"])
         server.change(["zfs", "create", "tank/machines"])
     castor.change(["zfs", "create", "tank/images/tiny"])
     castor.change(["zfs", "snapshot", "tank/images/tiny@base"])
     pollux.zfs.take(["tank/images/tiny"], castor.zfs.stream(["tank/images/tiny@base"]))
-    declaration = to_property(parse_machine("ssa", MACHINE))
+    machine = parse_machine("ssa", {**MACHINE, "kind": castor.kind, **fields})
+    declaration = to_property(machine)
     properties = ["-o", "twin:owner=castor 1", "-o", f"twin:machine={declaration}"]
     castor.change(["zfs", "create", *properties, "tank/machines/ssa"])
     castor.change(["zfs", "clone", "tank/images/tiny@base", "tank/machines/ssa/root"])
     castor.change(["zfs", "create", "tank/machines/ssa/data"])
+    for dataset, point in kind_of(machine).delegated(machine, castor.pair).items():
+        castor.change(["zfs", "create", "-o", f"mountpoint={point}", "-o", "jailed=on", dataset])
     castor.station.start(first_start(castor, declaration))
     for server in (castor, pollux):
         server.calls.clear()
         server.changes.clear()
     return castor, pollux
+
+
+def _server(name: str, link: Link, number: int, locks: str, flavour: str) -> MachineServer:
+    if flavour.startswith("freebsd"):
+        return FreebsdServer(name, link, number, locks, flavour.partition("-")[2])
+    return DebianServer(name, link, number, locks, flavour)
 
 
 def first_start(server: MachineServer, declaration: str) -> Journal:
@@ -202,15 +293,15 @@ class MemoryScene(Scene):
 class TwinProgram:
     """The program twin as a command of a server; as a job of systemd-run(1) it runs when its log is read."""
 
-    commands: Sequence[str] = (PROGRAM, "systemd-run", "test", "pgrep")
+    commands: Sequence[str] = (PROGRAM, "systemd-run", "pgrep")
     state: Any = None
 
     def __init__(self, here: MachineServer, there: MachineServer) -> None:
         self.here, self.there = here, there
 
     def call(self, argv: Sequence[str], stdin: str) -> Output:
-        if argv[0] in ("test", "pgrep"):
-            return answered(argv, rc=int(argv[0] == "pgrep"))
+        if argv[0] == "pgrep":
+            return answered(argv, rc=1)
         words = list(argv[list(argv).index(PROGRAM) + 1 :])
         if argv[0] == PROGRAM:
             rc, said = self.run(words)

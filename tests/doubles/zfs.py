@@ -45,7 +45,7 @@ DEFAULTS = {
     "aclinherit": "restricted", "aclmode": "discard", "canmount": "on", "xattr": "on", "copies": "1",
     "utf8only": "off", "normalization": "none", "casesensitivity": "sensitive", "primarycache": "all",
     "secondarycache": "all", "logbias": "latency", "dedup": "off", "sync": "standard", "acltype": "off",
-    "filesystem_limit": "none", "snapshot_limit": "none", "volblocksize": "8192",
+    "filesystem_limit": "none", "snapshot_limit": "none", "volblocksize": "8192", "jailed": "off",
 }  # fmt: skip
 FIGURES = {"type", "creation", "used", "available", "referenced", "mounted", "origin", "guid", "createtxg",
            "userrefs", "written", "usedbysnapshots", "name"}  # fmt: skip
@@ -553,8 +553,10 @@ class Zfs:
         options, (key, *names) = self.options("zfs inherit", args, "rS")
         if not self.known(key):
             raise Said(f"invalid property '{key}'\nusage:\n", 2)
-        if not self.inherited(key):
+        if not self.inherited(key) and not ("S" in options and not self.fuse):
             hint = f"use 'zfs set {key}=none' to clear\n" if key in LIMITS else ""
+            if hint and not self.fuse:
+                hint += f"use 'zfs inherit -S {key}' to revert to received value\n"
             raise Said(f"'{key}' property cannot be inherited\n{hint}")
         for name in names:
             for each in [name, *(self.descendants(name) if "r" in options else [])]:
@@ -583,7 +585,8 @@ class Zfs:
         if dataset.mounted:
             raise Said(f"{what}: filesystem already mounted\n")
         if point == "legacy":
-            raise Said(f"{what}: legacy mountpoint\nuse mount(1M) to mount this filesystem\n")
+            page = "mount(1M)" if self.fuse else "mount(8)"
+            raise Said(f"{what}: legacy mountpoint\nuse {page} to mount this filesystem\n")
         if point == "none":
             raise Said(f"{what}: no mountpoint set\n")
         if may == "off":
@@ -765,7 +768,8 @@ class Zfs:
             ]
         for name in wanted:
             if name in self.state.snapshots:
-                raise Said(f"cannot create snapshot '{name}': dataset already exists\n")
+                none = "" if self.fuse else "no snapshots were created\n"
+                raise Said(f"cannot create snapshot '{name}': dataset already exists\n{none}")
         self.state.txg += 1
         self.state.clock += 1
         txg = self.state.txg
@@ -784,9 +788,10 @@ class Zfs:
         mine = self.snapshots_of(dataset)
         newer = mine[mine.index(name) + 1 :]
         if newer and "r" not in options:
+            kinds = "snapshots" if self.fuse else "snapshots {} bookmarks"
             raise Said(
-                f"cannot rollback to '{name}': more recent snapshots exist\n"
-                "use '-r' to force deletion of the following snapshots:\n"
+                f"cannot rollback to '{name}': more recent {kinds.format('or')} exist\n"
+                f"use '-r' to force deletion of the following {kinds.format('and')}:\n"
                 + "".join(f"{each}\n" for each in newer)
             )
         for each in newer:
@@ -871,7 +876,11 @@ class Zfs:
         live = [name for name, pool in sorted(self.state.pools.items()) if not pool.exported]
         if not names and not live:
             raise Said("no pools available\n", 0)
-        figures = {"size": "262144000", "allocated": "454656", "free": "261689344", "capacity": "0%"}
+        short = {"alloc": "allocated", "cap": "capacity", "dedup": "dedupratio", "frag": "fragmentation"}
+        columns = [short.get(column, column) for column in columns]
+        percent = "0" if "p" in options and not self.fuse else "0%"
+        figures = {"size": "262144000", "allocated": "454656", "free": "261689344", "capacity": percent,
+                   "fragmentation": percent}  # fmt: skip
         out = ""
         for name in names or live:
             pool = self.pool(name)
@@ -911,6 +920,10 @@ class Zfs:
         options, names = self.options("zpool status", args, "vxPL")
         out = ""
         live = [name for name, pool in sorted(self.state.pools.items()) if not pool.exported]
+        if "x" in options and all(self.pool(name).health == "ONLINE" for name in names or live):
+            if not live:
+                return "no pools available\n"
+            return "".join(f"pool '{name}' is healthy\n" for name in names) or "all pools are healthy\n"
         for name in names or live:
             pool = self.pool(name)
             out += (

@@ -99,17 +99,19 @@ class StreamingZfs(Zfs):
     def held_each(self, verb: str, args: list[str]) -> str:
         """Hold or release name by name; one that fails does not stop the others."""
         tag, *names = args
+        kind = "" if self.fuse else "snapshot "
         errors = ""
         for name in names:
             snapshot = self.state.snapshots.get(name)
             if snapshot is None:
                 errors += f"cannot {verb} '{name}': dataset does not exist\n"
             elif verb == "hold" and tag in snapshot.holds:
-                errors += f"cannot hold '{name}': tag already exists on this dataset\n"
+                errors += f"cannot hold {kind}'{name}': tag already exists on this dataset\n"
             elif verb == "hold":
                 snapshot.holds[tag] = self.state.clock
             elif tag not in snapshot.holds:
-                errors += f"cannot release '{tag}' from '{name}': no such tag on this dataset\n"
+                what = f"'{tag}' from" if self.fuse else "hold from snapshot"
+                errors += f"cannot release {what} '{name}': no such tag on this dataset\n"
             else:
                 del snapshot.holds[tag]
         if errors:
@@ -139,7 +141,16 @@ class StreamingZfs(Zfs):
         if "n" not in options:
             raise Said("Error: Stream can not be written to a terminal.\n")
         head = f"\ttoguid = {stream.snapshots[-1][1].guid:#x}\n" if "t" in options else ""
-        return f"{head}full\t{(names or ['?'])[0]}\t{stream.size}\nsize\t{stream.size}\n"
+        base = (options.get("i") or options.get("I") or [""])[-1]
+        if not base:
+            return f"{head}full\t{(names or ['?'])[0]}\t{stream.size}\nsize\t{stream.size}\n"
+        dataset = names[0].partition("@")[0]
+        # With -I the snapshots between are told by their bare names.
+        base = base.rpartition("@")[2] if "I" in options else base if base[0] not in "@#" else dataset + base
+        for part, snapshot in stream.snapshots:
+            head += f"incremental\t{base}\t{dataset}@{part}\t{len(snapshot.content)}\n"
+            base = part
+        return f"{head}size\t{stream.size}\n"
 
     def stream(self, args: Sequence[str]) -> Stream:
         """What ``zfs send`` with these arguments writes.
@@ -214,8 +225,10 @@ class StreamingZfs(Zfs):
                 self.partial[name] = Partial(guid, stream.base, f"1-{guid}-{stream.base}")
                 raise Said(
                     f"{what}checksum mismatch or incomplete stream.\nPartially received snapshot is saved.\n"
+                    "A resuming stream can be generated on the sending system by running:\n"
+                    f"    zfs send -t {self.partial[name].token}\n"
                 )
-            raise Said(f"{what}invalid backup stream\n")
+            raise Said(f"{what}{'invalid backup' if self.fuse else 'incomplete'} stream\n")
         self.partial.pop(name, None)
         if name not in self.state.datasets:
             self.add_dataset(name, stream.kind, {})
@@ -296,20 +309,36 @@ class Link:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
-class Server(MemoryHost):
-    """A host with ZFS that reaches others by their address."""
+class Sending(MemoryHost):
+    """A host whose ZFS sends streams, to itself or to another."""
 
-    def __init__(self, name: str, link: Link, flavour: str = "fuse", number: int = 1) -> None:
-        self.zfs = StreamingZfs(flavour, host_number=number)
-        super().__init__(self.zfs, Clock(self.zfs))
-        self.link = link
-        link.servers[name] = self
+    zfs: StreamingZfs
 
-    def reader(self) -> ServerReader:
-        return ServerReader(self)
+    def pipe(self, argv: Sequence[str], into: WritableHost, into_argv: Sequence[str], meter: Meter) -> Joined:
+        assert isinstance(into, Sending)
+        self.changes.append((*argv, "|", *into_argv))
+        self.fault(self.changes[-1])
+        try:
+            stream = self.zfs.stream(argv[2:])
+        except Said as said:
+            return Joined(said.rc, said.err, 1, "cannot receive: failed to read from stream\n")
+        broken = self.breaks(stream)
+        meter.passed(stream.size // 2 if broken else stream.size)
+        try:
+            into.zfs.take(into_argv[2:], stream, broken=broken)
+        except Said as said:
+            return Joined(1, f"warning: cannot send '{argv[-1]}': Broken pipe\n", said.rc, said.err)
+        return Joined(0, "", 0, "")
 
-    def state(self) -> Any:
-        return [super().state(), self.zfs.partial, self.zfs.bookmarks]
+    def breaks(self, stream: Stream) -> bool:
+        """Whether a stream is cut off halfway."""
+        return False
+
+
+class Linked(Sending):
+    """A host that reaches others by their address, and sends them streams."""
+
+    link: Link
 
     def reach(self, peer: Peer) -> WritableHost:
         for address in peer.addresses:
@@ -330,25 +359,26 @@ class Server(MemoryHost):
 
     def pipe(self, argv: Sequence[str], into: WritableHost, into_argv: Sequence[str], meter: Meter) -> Joined:
         with self.link.lock:
-            return self._pipe(argv, into, into_argv, meter)
+            return super().pipe(argv, into, into_argv, meter)
 
-    def _pipe(
-        self, argv: Sequence[str], into: WritableHost, into_argv: Sequence[str], meter: Meter
-    ) -> Joined:
-        assert isinstance(into, Server)
-        self.changes.append((*argv, "|", *into_argv))
-        self.fault(self.changes[-1])
-        try:
-            stream = self.zfs.stream(argv[2:])
-        except Said as said:
-            return Joined(said.rc, said.err, 1, "cannot receive: failed to read from stream\n")
-        broken = self.link.breaks(stream)
-        meter.passed(stream.size // 2 if broken else stream.size)
-        try:
-            into.zfs.take(into_argv[2:], stream, broken=broken)
-        except Said as said:
-            return Joined(1, f"warning: cannot send '{argv[-1]}': Broken pipe\n", said.rc, said.err)
-        return Joined(0, "", 0, "")
+    def breaks(self, stream: Stream) -> bool:
+        return self.link.breaks(stream)
+
+
+class Server(Linked):
+    """A host with ZFS that reaches others by their address."""
+
+    def __init__(self, name: str, link: Link, flavour: str = "fuse", number: int = 1) -> None:
+        self.zfs = StreamingZfs(flavour, host_number=number)
+        super().__init__(self.zfs, Clock(self.zfs))
+        self.link = link
+        link.servers[name] = self
+
+    def reader(self) -> ServerReader:
+        return ServerReader(self)
+
+    def state(self) -> Any:
+        return [super().state(), self.zfs.partial, self.zfs.bookmarks]
 
 
 def pair(flavour: str = "fuse", peer_flavour: str = "", *commands: str) -> tuple[Server, Server]:

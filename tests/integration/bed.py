@@ -108,36 +108,21 @@ zfs snapshot tank/images/tiny@base
 zfs set readonly=on tank/images/tiny
 """
 
-MACHINE_OF_CASTOR = """
+MAKE_DATA = """
 set -eu
 declaration=$1
 zfs create -o twin:owner='castor 1' -o twin:machine="$declaration" tank/machines/ssa
 zfs clone tank/images/tiny@base tank/machines/ssa/root
 zfs create tank/machines/ssa/data
 head -c 20000000 /dev/urandom >/tank/machines/ssa/data/seed
+"""
+MACHINE_OF_CASTOR = f"""
+{MAKE_DATA}
 chown -R 100000:100000 /tank/machines/ssa/data
 mkdir -p /var/lib/lxc/ssa /var/log/lxc
 cat >/var/lib/lxc/ssa/config
 lxc-start -n ssa
 """
-
-
-def declared() -> dict[str, object]:
-    """The machine, as an inventory has it."""
-    return {
-        "kind": "lxc",
-        "home": "castor",
-        "image": "tiny",
-        "addresses": [f"{ADDRESS}/24"],
-        "check": {"http": "/count"},
-    }
-
-
-def pair_for(server: str) -> Pair:
-    """What /etc/twin/pair.json of a server says."""
-    other = next(name for name in SERVERS if name != server)
-    addresses = (*(f"{link}.{SERVERS[other]}" for link in LINKS[:2]), f"192.0.2.1{SERVERS[other]}")
-    return Pair("sio", "debian", server, POOL, "br0", Peer(other, addresses), "witness")
 
 
 _TEMPLATE = Path(__file__).parents[2] / "roles/server/templates/zfs-fuse.conf.j2"
@@ -146,7 +131,24 @@ DROP_IN = "".join(_TEMPLATE.read_text().splitlines(keepends=True)[1:])
 
 
 class Bed:
-    """The lab with such a pair on it."""
+    """The lab with such a pair on it.
+
+    :cvar interpreter: what runs the program twin there.
+    :cvar start: starts the machine by hand, past the program twin.
+    :cvar runs: succeeds while it runs.
+    :cvar ip: the program of Linux of that name.
+    :cvar definition: the file that defines it, `foreign` one of the same name that is none of this pair.
+    :cvar image: makes what the machine is cloned from.
+    """
+
+    platform, kind = "debian", "lxc"
+    interpreter = "/usr/bin/python3"
+    start = f"lxc-start -n {MACHINE}"
+    runs = f"lxc-info -s -H -n {MACHINE} 2>/dev/null | grep -q RUNNING"
+    ip = "ip"
+    definition = f"/var/lib/lxc/{MACHINE}/config"
+    foreign = "lxc.rootfs.path = dir:/srv/other"
+    image = IMAGE
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -157,32 +159,51 @@ class Bed:
             return
         with ThreadPoolExecutor() as pool:
             keys = dict(zip(SERVERS, pool.map(self._make_server, SERVERS), strict=True))
-        program = zipapp.build("/usr/bin/python3")
+        program = zipapp.build(self.interpreter)
         for server in SERVERS:
             self._introduce(server, keys)
             self.install(server, "/usr/local/sbin/twin", program, 0o755)
-        self.sh("castor", IMAGE)
+        self.sh("castor", self.image)
         image = self.lab.ssh("castor", "zfs send tank/images/tiny@base", text=False).stdout
         receive = "zfs receive tank/images/tiny && zfs set readonly=on tank/images/tiny"
         assert self.lab.ssh("pollux", receive, input=image, text=False).returncode == 0
         self.make_machine()
         assert self.count() > 0
         self.sh("castor", "twin replicate ssa")
+        for server in SERVERS:
+            # A state of a virtual machine is its memory too: after a power cut only its disks are left.
+            self.sh(server, "sync")
         self.lab.save(STATE)
 
     def make_machine(self) -> None:
         """The machine on castor, running."""
-        machine = parse_machine(MACHINE, declared())
-        config = container_of(machine, pair_for("castor")).config
+        machine = parse_machine(MACHINE, self.declared())
+        config = container_of(machine, self.pair_for("castor")).config
         text = "".join(f"{key} = {value}\n" for key, values in config.items() for value in values)
         self.sh("castor", MACHINE_OF_CASTOR, to_property(machine), stdin=text)
+
+    def declared(self) -> dict[str, object]:
+        """The machine, as an inventory has it."""
+        return {
+            "kind": self.kind,
+            "home": "castor",
+            "image": "tiny",
+            "addresses": [f"{ADDRESS}/24"],
+            "check": {"http": "/count"},
+        }
+
+    def pair_for(self, server: str) -> Pair:
+        """What /etc/twin/pair.json of a server says."""
+        other = next(name for name in SERVERS if name != server)
+        addresses = (*(f"{link}.{SERVERS[other]}" for link in LINKS[:2]), f"192.0.2.1{SERVERS[other]}")
+        return Pair("sio", self.platform, server, POOL, "br0", Peer(other, addresses), "witness")
 
     def _make_server(self, name: str) -> list[str]:
         return self.sh(name, SERVER, f"192.0.2.1{SERVERS[name]}", stdin=DROP_IN).splitlines()
 
     def _introduce(self, server: str, keys: Mapping[str, list[str]]) -> None:
         """Tell a server who its twin is and which key it has."""
-        pair = pair_for(server)
+        pair = self.pair_for(server)
         twin = pair.twin
         host_key, key = (line.rpartition(" ")[0] for line in keys[twin.server])
         hosts = "".join(f"{address} {host_key}\n" for address in twin.addresses)

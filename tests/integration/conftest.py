@@ -36,6 +36,16 @@ def lab() -> Iterator[Lab]:
     yield lab
 
 
+@pytest.fixture(scope="session")
+def freebsd(lab: Lab) -> Lab:
+    """The lab, if its servers behave as FreeBSD's."""
+    if not lab.status()["freebsd"]:
+        pytest.skip(
+            "the servers of this lab are Debian's; python3 -m tests.lab up --freebsd 14.3 makes others"
+        )
+    return lab
+
+
 @pytest.fixture
 def castor(lab: Lab) -> LabHost:
     return LabHost(lab, "castor")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way into a machine, on a real one: an unprivileged LXC machine on castor."""
+"""The way into a machine on castor: an unprivileged LXC machine, or a jail if castor behaves as FreeBSD."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,56 @@ from ansible.errors import AnsibleConnectionFailure
 from tests.entrance_cases import EntranceCases, connect
 from tests.lab import Lab
 
-SMALL_MACHINE = Path(__file__).with_name("small_machine.sh")
+
+@dataclass(frozen=True)
+class Kind:
+    """How machine ``probe`` is made, stopped, started and removed; what is said of it while it is stopped."""
+
+    name: str
+    make: str
+    stop: str
+    start: str
+    remove: str
+    stopped: str
+
+
+LXC = Kind(
+    "lxc",
+    "small_machine.sh",
+    stop="lxc-stop --kill --name probe",
+    start="lxc-start --name probe",
+    remove="lxc-destroy --force --name probe",
+    stopped="STOPPED",
+)
+JAIL = Kind(
+    "jail",
+    "small_jail.sh",
+    stop="jail -r -f /etc/jail.conf.d/probe.conf probe",
+    start="jail -q -c -f /etc/jail.conf.d/probe.conf probe",
+    remove="jail -r -f /etc/jail.conf.d/probe.conf probe"
+    " && rm -r /etc/jail.conf.d/probe.conf /etc/fstab.probe /var/jails/probe",
+    stopped='jls: jail "probe" not found',
+)
 
 
 @pytest.fixture(scope="module")
-def probe(lab: Lab) -> Iterator[str]:
+def kind(lab: Lab) -> Kind:
+    """That which the servers of the lab can run."""
+    return JAIL if lab.status()["freebsd"] else LXC
+
+
+@pytest.fixture(scope="module")
+def probe(lab: Lab, kind: Kind) -> Iterator[str]:
     """The name of a running machine on castor."""
-    made = lab.ssh("castor", "sh", "-s", "probe", input=SMALL_MACHINE.read_text())
+    made = lab.ssh("castor", "sh", "-s", "probe", input=Path(__file__).with_name(kind.make).read_text())
     assert made.returncode == 0, made.stderr
     yield "probe"
-    gone = lab.ssh("castor", "lxc-destroy", "--force", "--name", "probe")
+    gone = lab.ssh("castor", kind.remove)
     assert gone.returncode == 0, gone.stderr
 
 
 @pytest.fixture(scope="module")
-def variables(lab: Lab, probe: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def variables(lab: Lab, kind: Kind, probe: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the inventory says about the machine."""
     ssh = tmp_path_factory.mktemp("bin") / "ssh"
     ssh.write_text(f'#!/bin/sh\nexec {shlex.join(lab.command("ssh", "-F", "/dev/null"))} "$@"\n')
@@ -48,7 +84,7 @@ def variables(lab: Lab, probe: str, tmp_path_factory: pytest.TempPathFactory) ->
         "ansible_ssh_common_args": f"-o UserKnownHostsFile={lab.known_hosts} -o LogLevel=ERROR",
         "ansible_control_path_dir": str(tmp_path_factory.mktemp("cp")),
         "ansible_python_interpreter": "/usr/bin/python3",
-        "ansible_twin_kind": "lxc",
+        "ansible_twin_kind": kind.name,
         "ansible_twin_machine": probe,
         "ansible_twin_server": "castor",
     }
@@ -71,9 +107,11 @@ class TestOnTheLab(EntranceCases):
 
     @pytest.mark.parametrize("way", ["", "/proc/1/root", "/proc/self/root", "../../../../../../.."])
     def test_a_hostile_link_leads_nowhere(
-        self, machine: Any, lab: Lab, inside: str, tmp_path: Path, way: str
+        self, machine: Any, lab: Lab, kind: Kind, inside: str, tmp_path: Path, way: str
     ) -> None:
         """What the machine's owner makes of paths inside, the server's files are out of reach."""
+        if kind is JAIL and way.startswith("/proc"):
+            pytest.skip("a jail has no /proc, so that such a link leads to nothing at all")
         machine.exec_command(f"ln -s {way}/etc/victim {inside}/link; echo own >/etc/hostname")
         (tmp_path / "file").write_text("content")
         machine.put_file(str(tmp_path / "file"), f"{inside}/link")
@@ -83,17 +121,21 @@ class TestOnTheLab(EntranceCases):
         machine.fetch_file(f"{inside}/link", str(tmp_path / "back"))
         assert (tmp_path / "back").read_text() == "own\n"
 
-    def test_a_stopped_machine_is_named_with_its_server(self, machine: Any, lab: Lab) -> None:
-        lab.ssh("castor", "lxc-stop", "--kill", "--name", "probe")
+    def test_a_stopped_machine_is_named_with_its_server(self, machine: Any, lab: Lab, kind: Kind) -> None:
+        lab.ssh("castor", kind.stop)
         try:
             with pytest.raises(
-                Exception, match="probe cannot be entered on server castor: its state is STOPPED"
+                Exception, match=f"probe cannot be entered on server castor: its state is {kind.stopped}"
             ):
                 machine.exec_command("true")
         finally:
-            lab.ssh("castor", "lxc-start", "--name", "probe")
+            lab.ssh("castor", kind.start)
 
-    def test_another_account_of_the_server_comes_by_sudo(self, variables: dict[str, Any], lab: Lab) -> None:
+    def test_another_account_of_the_server_comes_by_sudo(
+        self, variables: dict[str, Any], lab: Lab, kind: Kind
+    ) -> None:
+        if kind is JAIL:
+            pytest.skip("the lab's FreeBSD servers have no sudo")
         made = lab.ssh("castor", "sh", "-s", input=BOB)
         assert made.returncode == 0, made.stderr
         try:

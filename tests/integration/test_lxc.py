@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.twin.datacenter.plugins.module_utils._core.check import Check
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused, TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Outcome, reconcile
 from ansible_collections.twin.datacenter.plugins.module_utils._lxc import host as lxc
-from ansible_collections.twin.datacenter.plugins.module_utils._lxc.model import Check
 from ansible_collections.twin.datacenter.plugins.modules.lxc_container import SUBJECT
 from tests.integration.conftest import LabHost
 from tests.lab import Lab
@@ -113,12 +113,13 @@ def test_what_lxc_info_reads_is_what_is_there(server: LabHost, run: Run) -> None
 
 
 def test_a_limit_this_host_cannot_enforce(server: LabHost, run: Run) -> None:
-    limit = {**CONFIG, "lxc.cgroup2.memory.max": "64M"}
-    with pytest.raises(Refused, match="this host has no memory controller to enforce it"):
+    # A controller of control groups version 1, which no kernel has in version 2.
+    limit = {**CONFIG, "lxc.cgroup2.net_cls.classid": "1"}
+    with pytest.raises(Refused, match="this host has no net_cls controller to enforce it"):
         run(config=limit)
     assert NAME not in server.listing(lxc.PATH)
-    outcome = run(config=limit, unenforced=["memory"])
-    assert "is not enforced, this host has no memory controller (owed)" in outcome.plan.sentences[0]
+    outcome = run(config=limit, unenforced=["net_cls"])
+    assert "is not enforced, this host has no net_cls controller (owed)" in outcome.plan.sentences[0]
     assert lxc.running(server, NAME)
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""machine_image with its control side: a tarball of a few files becomes an image on castor."""
+"""machine_image with its control side, and machine_image_info: a few files become an image on castor."""
 
 from __future__ import annotations
 
@@ -17,29 +17,24 @@ from typing import Any
 import pytest
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import CommandFailed
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.image_host import read_info
 from tests.integration.conftest import LabHost
+from tests.integration.zfs_bed import DISKS, ZfsServer
 from tests.lab import Lab
 
 POOL = "imagetest"
-PREPARE = f"""
-set -eu
-command -v zpool >/dev/null || {{ apt-get -qq update; apt-get -qq install zfs-fuse >/dev/null 2>&1 || true; }}
-zpool list >/dev/null 2>&1 || {{ zfs-fuse -p /run/zfs-fuse.pid; sleep 1; }}
-truncate -s 128M /srv/{POOL}
-zpool create -f {POOL} /srv/{POOL}
-zfs create {POOL}/images
-"""
-CLEAR = f"zpool destroy -f {POOL}; rm -f /srv/{POOL}"
 
 
 @pytest.fixture(scope="module")
 def server(lab: Lab) -> Iterator[LabHost]:
-    lab.ssh("castor", CLEAR)
-    prepared = lab.ssh("castor", "sh", "-s", input=PREPARE)
-    assert prepared.returncode == 0, prepared.stderr
-    yield LabHost(lab, "castor")
-    cleared = lab.ssh("castor", CLEAR)
-    assert cleared.returncode == 0, cleared.stderr
+    castor = ZfsServer(lab, "castor")
+    castor.install()
+    castor.new_disks((), [POOL])
+    castor.pool(POOL)
+    castor.change(["zfs", "create", f"{POOL}/images"])
+    yield castor
+    castor.new_disks((), [POOL])
+    castor.change(["rm", "-r", DISKS])
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +85,12 @@ def task(lab: Lab, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     return run
 
 
+def owned(server: LabHost, path: str) -> tuple[str, str]:
+    """Mode and user id of a file in an image, by ls(1): every system has that."""
+    mode, _links, uid, *_rest = server.run(["ls", "-ln", f"/{POOL}/images/{path}"]).out.split()
+    return mode, uid
+
+
 def test_an_image_is_made_once_and_never_changed(
     server: LabHost, tarball: Path, task: Callable[..., dict[str, Any]]
 ) -> None:
@@ -103,12 +104,8 @@ def test_an_image_is_made_once_and_never_changed(
     made = task(image)
     assert made["plan"] == planned["plan"]
     assert "image tiny: sending" in made["said"]
-    modes = [
-        "stat",
-        "--format=%u %a",
-        *(f"/{POOL}/images/tiny/{name}" for name in ("usr/bin/su", "home/alice/x")),
-    ]
-    assert server.run(modes).out.splitlines() == ["100000 4755", "101000 640"]
+    assert owned(server, "tiny/usr/bin/su") == ("-rwsr-xr-x", "100000")
+    assert owned(server, "tiny/home/alice/x") == ("-rw-r-----", "101000")
     assert server.listing(f"/{POOL}/images") == ["tiny"]
     with pytest.raises(CommandFailed, match="Read-only file system"):
         server.change(["touch", f"/{POOL}/images/tiny/x"])
@@ -137,3 +134,31 @@ def test_a_wrong_checksum_is_said_before_anything_is_sent(
     failed = task({"name": "wrong", "tarball": str(tarball), "sha256": "0" * 64})
     assert f"{'0' * 64} was declared" in failed["msg"]
     assert "wrong" not in server.listing(f"/{POOL}/images")
+
+
+def test_a_release_of_freebsd_keeps_its_ids_and_tells_its_patch_level(
+    server: LabHost, task: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    """The archive is gzip's, as Debian servers of the lab have no xz; tar(1) finds that out."""
+    with tarfile.open(tmp_path / "base.txz", "w:gz") as tar:
+        for name, text in (
+            ("./bin/freebsd-version", b'USERLAND_VERSION="14.3-RELEASE-p2"\n'),
+            ("./root/x", b""),
+        ):
+            member = tarfile.TarInfo(name)
+            member.mode, member.uid, member.size = 0o555, 3, len(text)
+            tar.addfile(member, io.BytesIO(text))
+    checksum = hashlib.sha256((tmp_path / "base.txz").read_bytes()).hexdigest()
+    (tmp_path / "MANIFEST").write_text(f'base.txz\t{checksum}\t2\tbase\t"Base system (MANDATORY)"\ton\n')
+    image = {"name": "jails", "release": "14.3", "mirror": [str(tmp_path)]}
+    made = task(image)
+    assert made["plan"] == [f"make image jails in {POOL}/images/jails of release 14.3 of FreeBSD"]
+    assert made["measured"][0]["version"] == "14.3-RELEASE-p2"
+    assert owned(server, "jails/root/x") == ("-r-xr-xr-x", "3")
+
+    server.change(["zfs", "create", f"{POOL}/machines"])
+    server.change(["zfs", "create", f"{POOL}/machines/ssa"])
+    server.change(["zfs", "clone", f"{POOL}/images/jails@base", f"{POOL}/machines/ssa/root"])
+    (told,) = (each for each in read_info(server, {"pool": POOL})["images"] if each["name"] == "jails")
+    assert told["version"] == "14.3-RELEASE-p2" and told["machines"] == ["ssa"] and told["digest"]
+    assert not task(image)["changed"]

@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 from tests.integration.bed import ADDRESS, MACHINE, STATE, Bed
+from tests.integration.jail_bed import bed_of
 from tests.lab import Lab
 from tests.lab.model import server as server_of
 
@@ -104,16 +105,16 @@ class Fire:
     def cut(self) -> None:
         """The servers lose each other: both links, and what the public network would carry between them."""
         self.lab.cut(port for port in server_of(HERE).ports if port.name.startswith("link"))
-        self._each("ip route add blackhole {}/32")
+        self._each("{ip} route add blackhole {}/32")
 
     def mend(self) -> None:
-        self._each("ip route del blackhole {}/32 || true")
+        self._each("{ip} route del blackhole {}/32 || true")
         self.lab.restore(port for port in server_of(HERE).ports if port.name.startswith("link"))
 
     def _each(self, command: str) -> None:
         other = {HERE: server_of(THERE).address, THERE: server_of(HERE).address}
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda name: self.bed.sh(name, command.format(other[name])), other))
+            list(pool.map(lambda name: self.bed.sh(name, command.format(other[name], ip=self.bed.ip)), other))
 
     def resume(self, server: str) -> None:
         """`twin resume`, which must come to an end now that everything is back."""
@@ -123,7 +124,7 @@ class Fire:
     def view(self, server: str) -> View:
         script = (
             f"zfs get -H -o value twin:owner tank/machines/{MACHINE} 2>/dev/null || echo -; "
-            f"lxc-info -s -H -n {MACHINE} 2>/dev/null || echo STOPPED; "
+            f"if {self.bed.runs}; then echo RUNNING; else echo STOPPED; fi; "
             f"cat /var/lib/twin/journal/{MACHINE}.json 2>/dev/null || echo '{{}}'"
         )
         owner, state, journal = self.bed.sh(server, script).split("\n", 2)
@@ -153,7 +154,7 @@ class Fire:
 def bed() -> Iterator[Bed]:
     """A lab of its own: its servers are reset and powered off again and again."""
     with Lab(f"fire-{os.getpid()}") as lab:
-        bed = Bed(lab)
+        bed = bed_of(lab)
         bed.ready()
         yield bed
 
@@ -255,7 +256,7 @@ def test_asked_to_end_after_the_commit(fire: Fire) -> None:
 def test_undone_by_hand(fire: Fire) -> None:
     """Killed before its commit, the move is taken back, from the other server."""
     fire.move("final:KILL").communicate(timeout=PATIENCE)
-    refused = fire.lab.ssh(HERE, f"lxc-start -n {MACHINE}")
+    refused = fire.lab.ssh(HERE, fire.bed.start)
     assert refused.returncode != 0, "the hook let a machine start that is being moved"
     done = fire.lab.ssh(THERE, f"twin undo {MACHINE}")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -378,14 +379,14 @@ def test_name_taken_by_a_dataset(fire: Fire) -> None:
     assert fire.settled() == HERE
 
 
-def test_name_taken_by_a_container(fire: Fire) -> None:
-    config = "/var/lib/lxc/ssa/config"
-    fire.bed.sh(THERE, f"mkdir -p /var/lib/lxc/ssa; echo lxc.rootfs.path = dir:/srv/other >{config}")
+def test_name_taken_by_a_definition(fire: Fire) -> None:
+    path = fire.bed.definition
+    fire.bed.sh(THERE, f"mkdir -p {Path(path).parent}; cat >{path}", stdin=f"{fire.bed.foreign}\n")
     process = fire.move()
     said = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == REFUSED, said
-    assert "its name is taken on pollux by a container that is none of this pair" in said
-    assert "/srv/other" in fire.bed.sh(THERE, f"cat {config}")
+    assert f"that is none of this pair ({path})" in said
+    assert fire.bed.sh(THERE, f"cat {path}") == f"{fire.bed.foreign}\n"
     assert fire.settled() == HERE
 
 

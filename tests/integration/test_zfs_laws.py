@@ -15,6 +15,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.module impor
 from ansible_collections.twin.datacenter.plugins.module_utils._zfs.host import capabilities, export_datasets
 from ansible_collections.twin.datacenter.plugins.module_utils._zfs.pool_host import export_pools, pool_health
 from ansible_collections.twin.datacenter.plugins.modules import zfs_dataset, zfs_info, zfs_pool
+from tests.doubles.zfs import zfs_host
 from tests.integration.zfs_bed import DISKS, FLAVOUR, OPENZFS, ZfsServer
 from tests.lab import Lab
 from tests.laws import cases_zfs_dataset, cases_zfs_pool, laws
@@ -136,7 +137,7 @@ def test_what_zfs_fuse_cannot_do_is_refused(server: ZfsServer) -> None:
 @pytest.mark.kernel
 def test_the_double_prints_what_the_real_one_prints(server: ZfsServer) -> None:
     """Capabilities are read from the usage texts that the double replays."""
-    double = capabilities(cases_zfs_dataset.zfs_host(FLAVOUR))
+    double = capabilities(zfs_host(FLAVOUR))
     assert capabilities(server) == double
 
 

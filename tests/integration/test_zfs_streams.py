@@ -217,6 +217,17 @@ def test_a_machine_goes_over_and_a_second_run_has_nothing_to_do(castor: Server, 
         assert dataset.readonly and not dataset.mounted and dataset.canmount == "noauto"
 
 
+ANSWERED_255 = "zfs send -nvP -t 1-nonsense" if OPENZFS else "zfs holds -H flow/image@base"
+
+
+@pytest.mark.kernel
+def test_an_exit_code_of_zfs_is_no_lost_connection(castor: Server) -> None:
+    """255, which ssh keeps for itself."""
+    answer = castor.answer(ANSWERED_255.split(" "), "", None)
+    assert (answer.rc, answer.out) == (255, "")
+    assert len(answer.err.splitlines()) == 1, answer.err
+
+
 def test_a_clone_of_an_image_travels_as_an_increment(castor: Server, pollux: Server) -> None:
     """And keeps its origin, so that the image takes its space but once."""
     castor.fresh(("create flow/image", "create flow/m"))

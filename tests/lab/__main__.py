@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .build_freebsd import RELEASES
 from .lab import BASE, KINDS, Lab
 from .model import SERVERS, LabError, Port, cables, server
 
@@ -34,6 +35,12 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--owner", type=int, metavar="PID", help="the lab shall not outlive this process")
     up.add_argument(
         "--kind", choices=KINDS, default="", help="what castor and pollux are (default: container)"
+    )
+    up.add_argument(
+        "--freebsd",
+        choices=RELEASES,
+        default="",
+        help="have castor and pollux behave as servers of this release",
     )
     for verb, text in (
         ("down", "end a lab and remove its files"),
@@ -78,7 +85,9 @@ def _ports(options: argparse.Namespace) -> tuple[Port, ...]:
 
 def act(options: argparse.Namespace, rest: Sequence[str]) -> None:
     """Do what the command line says. Raises LabError."""
-    lab = Lab(options.name, options.work, kind=getattr(options, "kind", ""))
+    lab = Lab(
+        options.name, options.work, kind=getattr(options, "kind", ""), freebsd=getattr(options, "freebsd", "")
+    )
     match options.verb:
         case "up":
             lab.up(options.owner)

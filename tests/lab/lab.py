@@ -23,10 +23,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from . import build, build_vm
+from . import build, build_freebsd, build_vm
 from .box import Box
 from .cgroup import Group
 from .container import Container, ssh_keygen
+from .freebsd import FreebsdServer
 from .model import SERVERS, LabError, Port, hosts_file, inventory, server
 from .room import Room
 from .vm import VirtualMachine
@@ -59,6 +60,8 @@ class State:
     """The built file systems that this lab stands on; a newer build is for the next lab."""
     image: str = ""
     """The same of a lab whose twins are virtual machines."""
+    freebsd: str = ""
+    """The release of FreeBSD as which the twins behave; empty: they are Debian servers."""
     owner: int | None = None
     """Pid of who brings the lab up, or of the tests that use it: without it the lab has no reason to be."""
     owner_started: int | None = None
@@ -72,10 +75,16 @@ class Lab:
     """One lab, by its name and the folder that holds its files. Its verbs raise LabError."""
 
     def __init__(
-        self, name: str = "lab", base: Path = BASE, say: Callable[[str], None] = _say, kind: str = ""
+        self,
+        name: str = "lab",
+        base: Path = BASE,
+        say: Callable[[str], None] = _say,
+        kind: str = "",
+        freebsd: str = "",
     ) -> None:
         """kind: what up() makes; unless given it is that of the environment's TWIN_LAB_KIND, or container.
 
+        freebsd: the release as which the twins shall behave, if they shall, as TWIN_LAB_FREEBSD has it else.
         A lab that is up knows what it is made of.
         """
         kind = kind or os.environ.get("TWIN_LAB_KIND") or CONTAINER
@@ -88,6 +97,12 @@ class Lab:
         self.group = Group(f"twin-lab.{name}.{zlib.crc32(str(self.work).encode()):08x}")
         if kind not in KINDS:
             raise LabError(f"a lab is of kind {' or '.join(KINDS)}, not {kind!r}")
+        self._freebsd = freebsd or os.environ.get("TWIN_LAB_FREEBSD", "")
+        if self._freebsd and (kind != CONTAINER or self._freebsd not in build_freebsd.RELEASES):
+            releases = " or ".join(build_freebsd.RELEASES)
+            raise LabError(
+                f"a FreeBSD server is a container and of release {releases}, not {self._freebsd!r}"
+            )
         self.say, self._kind = say, kind
         absent = f"{name} is not up; bring it up with: python3 -m tests.lab up --name {name}"
         self._room = Room(self.work, self.group, absent)
@@ -121,7 +136,7 @@ class Lab:
         root = build.ready()
         image = build_vm.ready() if self._kind == VM else None
         with self._changing() as state:
-            state.root, state.image = str(root), str(image or "")
+            state.root, state.image, state.freebsd = str(root), str(image or ""), self._freebsd
         self.say(f"{self.name}: namespaces and bridges")
         self._room.open((image or root) / "tools", build.cache_folder())
         self.say(f"{self.name}: {', '.join(SERVERS)}")
@@ -155,6 +170,7 @@ class Lab:
         answer: dict[str, Any] = {
             "name": self.name,
             "kind": state.kind,
+            "freebsd": state.freebsd,
             "up": state.up and is_open,
             "work": str(self.work),
             "cut": state.cut,
@@ -298,6 +314,8 @@ class Lab:
         host, state = server(name), self._state()
         if state.image and host.name != "witness":
             return VirtualMachine(host, self._room, Path(state.image))
+        if state.freebsd and host.name != "witness":
+            return FreebsdServer(host, self._room, Path(state.root), self.key, state.freebsd)
         return Container(host, self._room, Path(state.root), self.key)
 
     def _state(self) -> State:

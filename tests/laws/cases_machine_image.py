@@ -12,6 +12,7 @@ from tests.doubles.image import image_host
 from .laws import Case
 
 DEBIAN = {"name": "debian-13", "suite": "trixie", "packages": ["systemd-sysv"]}
+FREEBSD = {"name": "freebsd-14.3", "release": "14.3"}
 TARBALL = {"name": "alpine", "tarball": "alpine.tar.gz", "sha256": "a" * 64}
 
 
@@ -47,6 +48,7 @@ CASES = [
     case("two", image_host, DEBIAN, TARBALL),
     case("came as a stream", streamed, DEBIAN),
     case("cut off before", half_done, DEBIAN),
+    case("of freebsd", lambda: image_host("openzfs-2.3", "FreeBSD"), FREEBSD, {**FREEBSD, "name": "next"}),
     *(
         case(f"with {flavour}", lambda flavour=flavour: image_host(flavour), DEBIAN)  # type: ignore[misc]
         for flavour in ("openzfs-2.1", "openzfs-2.3")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.host import WritableHost
+from tests.doubles.freebsd.host import FreebsdHost
 from tests.doubles.system import server
 from tests.laws.laws import Case
 
@@ -16,6 +17,10 @@ def host() -> WritableHost:
             "off.service": {"enabled": False, "active": False},
         }
     )
+
+
+def freebsd() -> WritableHost:
+    return FreebsdHost({"/etc/rc.conf": 'sshd_enable="YES"\n', "/var/run/sshd.pid": "812\n"})
 
 
 CASES = [
@@ -32,4 +37,16 @@ CASES = [
     ),
     Case("units", "left alone", host, {"units": [{"name": "on.service", "enabled": None, "active": None}]}),
     Case("units", "not there and not wanted", host, {"units": [{"name": "no.service", "active": False}]}),
+    Case(
+        "units",
+        "turned round on FreeBSD",
+        freebsd,
+        {
+            "units": [
+                {"name": "sshd", "enabled": False, "active": False},
+                {"name": "ntpd", "enabled": True, "active": True},
+                {"name": "no", "active": False},
+            ]
+        },
+    ),
 ]

@@ -14,7 +14,8 @@ from typing import Any
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.host import Host
 from ansible_collections.twin.datacenter.plugins.module_utils._zfs.host import export_datasets
-from tests.doubles.zfs import FLAVOURS, zfs_host
+from tests.doubles.zfs import FLAVOURS
+from tests.doubles.zfs_streams import pair
 
 from .laws import Case
 
@@ -95,6 +96,19 @@ USES = [
         "clone",
         ("create tank/i", "snapshot tank/i@base"),
         ({"name": "tank/m"}, {"name": "tank/m/root", "origin": "tank/i@base", "properties": {"quota": "9M"}}),
+    ),
+    Use(
+        "copy",
+        ("create tank/i", "create tank/m", "snapshot tank/i@base"),
+        (
+            {"name": "tank/m/root", "copy_of": "tank/i@base", "properties": {"quota": "9M", "atime": "off"}},
+            {"name": "tank/m/away", "copy_of": "tank/i@base", "mounted": False},
+        ),
+    ),
+    Use(
+        "a copy that is there",
+        ("create tank/a", "create tank/i", "snapshot tank/i@base", "snapshot tank/a@mine"),
+        ({"name": "tank/a", "copy_of": "tank/i@base", "properties": {"quota": "9M"}},),
     ),
     Use(
         "clone and promote",
@@ -198,7 +212,7 @@ CASES = [
     Case(
         "zfs_dataset",
         f"{use.name} {flavour}",
-        (lambda use=use, flavour=flavour: zfs_host(flavour, *use.system)),  # type: ignore[misc]
+        (lambda use=use, flavour=flavour: pair(flavour, "", *use.system)[0]),  # type: ignore[misc]
         use.params,
         exported,
         use.outside,

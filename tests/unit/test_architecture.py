@@ -26,10 +26,16 @@ PURE_FOLDERS = {"_ha", "_firewall"}
 PURE_FILES = {
     f"{name}.py" for name in ("model", "plan", "values", "pool", "dataset", "snapshot", "stream")
 } | {
+    "boot.py",
+    "conf.py",
     "declaration.py",
+    "devfs.py",
     "entrance.py",
     "fields.py",
+    "grammar.py",
     "identity.py",
+    "limits.py",
+    "network.py",
     "view.py",
 }
 # What reaches the world outside the process: only a host.py may have it.

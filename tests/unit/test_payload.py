@@ -20,8 +20,8 @@ MODULES = sorted(path.stem for path in (Path(__file__).parents[2] / "plugins" / 
 # Only the control side of it exists.
 MODULES.remove("twin_program")
 TECHNOLOGY, MACHINES = 96 * 1024, 192 * 1024
-"""Bytes beyond those of ping: for a module of one technology, and for one of machines, which carries every kind
-of them."""
+"""Bytes beyond those of ping: for a module of one technology, and for one of machines, which carries every
+kind of them."""
 
 
 def payload(name: str) -> int:

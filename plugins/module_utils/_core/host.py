@@ -326,12 +326,13 @@ class SshHost(WritableHost):
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         script = (
             'umask 077; mkdir -p "${1%/*}" && cat >"$1.new" && chmod "$2" "$1.new" && sync "$1.new"'
-            ' && mv "$1.new" "$1"'
+            ' && mv "$1.new" "$1" && sync "${1%/*}"'
         )
         self.change(["sh", "-c", script, "sh", path, f"{mode:o}"], stdin=text)
 
     def remove(self, path: str) -> None:
-        self.change(["rm", "-f", path])
+        script = 'rm -f "$1" && { [ ! -d "${1%/*}" ] || sync "${1%/*}"; }'
+        self.change(["sh", "-c", script, "sh", path])
 
 
 def ssh_options(peer: Peer) -> tuple[str, ...]:

@@ -16,10 +16,12 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from .._core.check import Check
+from .._core.check import wait_for_answer as check_answers
 from .._core.errors import CommandFailed, CommandMissing, TwinError
 from .._core.host import Host, WritableHost
 from .._core.plan import Step
-from .model import Check, Config, Container, Found, System, Wanted, exported
+from .model import Config, Container, Found, System, Wanted, exported
 from .plan import configured, plan_containers, verdict
 
 PATH = "/var/lib/lxc"
@@ -27,10 +29,6 @@ RUNNING = "/run/twin/lxc"
 """The file with which each container was started; gone with the boot, as the containers are."""
 LOGS = "/var/log/lxc"
 CONTROLLERS = "/sys/fs/cgroup/cgroup.controllers"
-_PAUSE = 0.05
-"""Seconds between two looks at something that is waited for."""
-_SLICE = 2.0
-"""Seconds for which one probe goes on asking, before it is looked whether the container still runs."""
 
 # Runs on the host beside the container. Asks until it is answered, else says why not.
 PROBE = """
@@ -298,24 +296,13 @@ def wait_for_answer(host: Host, name: str, check: Check, timeout: float) -> None
     :param timeout: seconds.
     :raises CommandFailed: when it does not, or stops running; with what it said last.
     """
-    end = time.monotonic() + timeout
-    while True:
-        said = answer(host, name, check, min(_SLICE, max(0.0, end - time.monotonic())))
-        if said is None:
-            return
-        if not running(host, name):
-            raise CommandFailed(
-                f"container {name} was started, then stopped by itself",
-                f"{check} last said: {said}",
-                "look at the logs in its root file system",
-            )
-        if time.monotonic() >= end:
-            raise CommandFailed(
-                f"container {name} runs, but did not answer within {timeout:g} s",
-                f"{check} last said: {said}",
-                "look at its services, or give it a longer timeout",
-            )
-        time.sleep(_PAUSE)
+    check_answers(
+        f"container {name}",
+        check,
+        lambda patience: answer(host, name, check, patience),
+        lambda: running(host, name),
+        timeout,
+    )
 
 
 def answer(host: Host, name: str, check: Check, patience: float = 0.0) -> str | None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._core.check import Check, check_of
 from .._core.errors import Refused
 from .._core.values import parse_size
 
@@ -182,30 +183,6 @@ def _number_list(value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """How a container is asked whether it answers.
-
-    :param kind: ``http`` or ``tcp`` (asked at its address, from the server), ``command`` (run inside;
-        exit code 0), or ``init``: its system is up.
-    """
-
-    kind: str = "init"
-    address: str = ""
-    port: int = 80
-    path: str = "/"
-    argv: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        if self.kind == "command":
-            return f"command {' '.join(self.argv)}"
-        if self.kind == "init":
-            return "the state of its system"
-        host = f"[{self.address}]" if ":" in self.address else self.address
-        port = "" if (self.kind, self.port) == ("http", 80) else f":{self.port}"
-        return f"{self.kind}://{host}{port}{self.path if self.kind == 'http' else ''}"
-
-
-@dataclass(frozen=True, slots=True)
 class Container:
     """A container as it was declared.
 
@@ -285,7 +262,7 @@ def parse_container(item: Mapping[str, Any]) -> Container:
         privileged=bool(item.get("privileged")),
         apply=_choice(item.get("apply") or "now", ("now", "next_boot"), f"apply of {what}"),
         timeout=int(item.get("timeout") or 60),
-        check=_check(item, config, what),
+        check=check_of(item.get("check"), str(item.get("address") or _first_address(config)), what),
         unenforced=tuple(item.get("unenforced") or ()),
     )
 
@@ -327,27 +304,6 @@ def _values(key: str, value: Any, what: str) -> Values:
     if len(values) > 1 and _SIZES.fullmatch(key):
         raise Refused(f"{key} of {what}", f"it has {len(values)} values", "write one")
     return tuple(values)
-
-
-def _check(item: Mapping[str, Any], config: Mapping[str, Values], what: str) -> Check:
-    given = {key: value for key, value in (item.get("check") or {}).items() if value is not None}
-    if not given:
-        return Check()
-    kind, value = next(iter(given.items()))
-    if len(given) > 1 or kind not in ("http", "tcp", "command"):
-        raise Refused(
-            f"check of {what}", f"{' and '.join(given)} does not serve", "use one of http, tcp, command"
-        )
-    if kind == "command":
-        return Check("command", argv=tuple(str(word) for word in value))
-    address = str(item.get("address") or _first_address(config)).partition("/")[0]
-    if not address:
-        raise Refused(f"check of {what}", f"{kind} needs its address", "name it in address")
-    if kind == "tcp":
-        return Check("tcp", address, int(value))
-    if not str(value).startswith("/"):
-        raise Refused(f"check of {what}", f"{value!r} is no path", "begin it with /")
-    return Check("http", address, path=str(value))
 
 
 def _first_address(config: Mapping[str, Values]) -> str:

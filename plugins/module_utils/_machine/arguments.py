@@ -14,7 +14,7 @@ from typing import Any
 from .._core.errors import Refused
 from .._core.values import format_size
 from .declaration import Machine, Pair, Twin, to_property
-from .kinds import container_item, dataset_of
+from .kinds import container_item, dataset_of, is_thick, jail_item, kind_of
 from .view import one_picture
 
 FIRST_UID = "100000"
@@ -91,27 +91,36 @@ def datasets_of(machine: Machine, pair: Pair) -> list[dict[str, Any]]:
         },
         {
             "name": f"{top}/root",
-            "origin": f"{pair.pool}/images/{machine.image}@base",
+            "copy_of" if is_thick(machine) else "origin": f"{pair.pool}/images/{machine.image}@base",
             "properties": limit,
             "mounted": True,
         },
         {"name": f"{top}/data", "properties": limit, "mounted": True},
+        *(
+            # The host cannot say any more where a jail mounts its own.
+            {"name": name, "initial": {"mountpoint": point, "jailed": "on"}, "properties": limit}
+            for name, point in kind_of(machine).delegated(machine, pair).items()
+        ),
     ]
 
 
-def containers_of(machines: Iterable[Machine], pair: Pair) -> list[dict[str, Any]]:
-    """The containers of machines, as module lxc_container wants them.
+def items_of(machines: Iterable[Machine], pair: Pair) -> dict[str, list[dict[str, Any]]]:
+    """Machines as the modules of their kinds want them: ``containers`` and ``jails``.
 
     A machine is taken to answer when its system is up: the service that its ``check`` asks for is
     brought by others, later.
     """
-    return [{**container_item(machine, pair), "check": None} for machine in machines if machine.kind == "lxc"]
+    here = list(machines)
+    return {
+        name: [{**item(machine, pair), "check": None} for machine in here if machine.kind == kind]
+        for name, kind, item in (("containers", "lxc", container_item), ("jails", "jail", jail_item))
+    }
 
 
 def data_folders(machines: Iterable[Machine], pair: Pair, defined: Iterable[str]) -> list[dict[str, Any]]:
     """The data folders of machines that are being made, as module files wants them.
 
-    A fresh dataset is root's on the server, whom an unprivileged machine cannot even see. Once the
+    A fresh dataset is root's on the server, whom an unprivileged container cannot even see. Once the
     machine is defined its folder is its own business.
     """
     known = set(defined)
@@ -123,7 +132,7 @@ def data_folders(machines: Iterable[Machine], pair: Pair, defined: Iterable[str]
             "group": FIRST_UID,
         }
         for machine in machines
-        if machine.name not in known and not machine.options.get("privileged")
+        if machine.name not in known and machine.kind == "lxc" and not machine.options.get("privileged")
     ]
 
 

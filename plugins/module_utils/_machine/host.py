@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -26,7 +26,7 @@ from .._zfs.snapshot_host import run_where_present
 from .declaration import Machine, Pair, from_property, parse_pair, to_mapping
 from .gate import PAIR, Busy
 from .journal import Journal, Owner, Stage, parse_journal, parse_owner, print_journal
-from .kinds import KINDS, dataset_of, kind_of
+from .kinds import dataset_of, kind_of, kinds_of
 from .move import Side, may_start
 from .preflight import Prospect
 from .rpo import Age, age_of
@@ -151,7 +151,7 @@ class Station:
 
     def running(self, name: str) -> bool:
         """Whether a machine of any kind runs under this name."""
-        for kind in KINDS.values():
+        for kind in kinds_of(self.pair.platform):
             with contextlib.suppress(CommandMissing):
                 if kind.running(self.host, name):
                     return True
@@ -179,7 +179,7 @@ class Station:
 
     def _all_running(self) -> set[str]:
         names: set[str] = set()
-        for kind in KINDS.values():
+        for kind in kinds_of(self.pair.platform):
             with contextlib.suppress(CommandMissing):
                 names |= kind.all_running(self.host)
         return names
@@ -313,7 +313,7 @@ class Station:
 
     def stop(self, name: str) -> None:
         """Stop a machine of whatever kind."""
-        for kind in KINDS.values():
+        for kind in kinds_of(self.pair.platform):
             with contextlib.suppress(CommandMissing):
                 kind.stop(self.writer, name, STOP_TIMEOUT)
 
@@ -334,7 +334,7 @@ class Station:
             self.writer.change(["zfs", "set", f"{DECLARATION}={journal.declaration}", top])
         machine = from_property(name, journal.declaration)
         kind = kind_of(machine)
-        self._make_writable(name)
+        self._make_writable(name, kind.delegated(machine, self.pair))
         kind.define(self.writer, machine, self.pair)
         if journal.running:
             kind.start(self.writer, name)
@@ -359,7 +359,7 @@ class Station:
             if due:
                 self.writer.change(["zfs", "set", f"{setting}={value}", *due])
 
-    def _make_writable(self, name: str) -> None:
+    def _make_writable(self, name: str, delegated: Collection[str]) -> None:
         tree = _datasets(self._tree(name))
         if any(each["readonly"].value == "on" for each in tree.values()):
             self.writer.change(["zfs", "inherit", "-r", "readonly", dataset_of(name, self.pair)])
@@ -368,7 +368,7 @@ class Station:
             self.writer.change(["zfs", "set", "canmount=on", *due])
         # Setting canmount may have mounted some.
         for dataset, properties in _datasets(self._tree(name)).items():
-            if properties["mounted"].value != "yes":
+            if properties["mounted"].value != "yes" and dataset not in delegated:
                 patiently(self.writer, ["zfs", "mount", dataset])
 
     # -- what is done where the machine goes to

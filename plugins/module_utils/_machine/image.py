@@ -15,7 +15,7 @@ import json
 import re
 import struct
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -39,24 +39,44 @@ _CAPABILITY = "SCHILY.xattr.security.capability"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z0-9][a-z0-9+.:~=-]*")
+_RELEASE = re.compile(r"[1-9][0-9]*\.[0-9]+")
+# Where the FreeBSD project has the distribution files of a release (BSDINSTALL_DISTSITE of bsdinstall(8)).
+_SITE = "https://download.freebsd.org/releases/amd64/amd64/{}-RELEASE"
+SHARED = ".base"
+"""Where a thin jail mounts the whole image of its release."""
+# What it has of its own besides the files in / and /usr; every other folder there is a link.
+_OWN = frozenset({
+    "", "dev", "etc", "home", "media", "mnt", "net", "proc", "root", "tmp", "usr", "var",
+    "usr/home", "usr/local", "usr/obj", "usr/ports",
+})  # fmt: skip
+# Each tells its version inside: by a line of a script, freebsd-version(1), or by its only line.
+_VERSIONS = (
+    ("bin/freebsd-version", re.compile(r'^USERLAND_VERSION="([\w.-]+)"$', re.MULTILINE)),
+    ("etc/debian_version", re.compile(r"\A([\w./+~-]+)\n?\Z")),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What an image is made of: a suite of Debian, or a tarball.
+    """What an image is made of: a suite of Debian, a release of FreeBSD, or a tarball.
 
-    :param mirror: lines of sources.list(5); none: Debian's own mirror.
-    :param sha256: of the tarball.
+    :param release: such as ``14.3``; made of base.txz, or of the tarball.
+    :param mirror: of a suite lines of sources.list(5), of a release the folder or address of its base.txz
+        and MANIFEST; none: the project's own mirror.
+    :param sha256: of the tarball, else of the MANIFEST of the release.
     :param privileged: user ids are not shifted.
+    :param thin: of a release, only what a jail has of its own; see `thin_tarball`.
     """
 
     name: str
     suite: str | None = None
+    release: str | None = None
     packages: tuple[str, ...] = ()
     mirror: tuple[str, ...] = ()
     tarball: str | None = None
     sha256: str | None = None
     privileged: bool = False
+    thin: bool = False
 
     @property
     def digest(self) -> str:
@@ -67,20 +87,27 @@ class Image:
             "packages": sorted(self.packages),
             "sha256": self.sha256,
             "shift": self.shift,
+            **({"release": self.release} if self.release else {}),
+            **({"thin": True} if self.thin else {}),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
     def shift(self) -> int:
-        """What is added to each user and group id."""
-        return 0 if self.privileged else UID_BASE
+        """What is added to each user and group id. A jail has the ids of its server."""
+        return 0 if self.privileged or self.release else UID_BASE
+
+    @property
+    def site(self) -> str:
+        """The folder or address of the distribution files of its release."""
+        return (self.mirror or (_SITE.format(self.release),))[0].rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
     """The images of one task.
 
-    :param archives: by image, where its shifted tarball lies on this host.
+    :param archives: by image, where its finished tarball lies on this host.
     """
 
     pool: str
@@ -140,20 +167,30 @@ def parse_image(item: Mapping[str, Any]) -> Image:
     image = Image(
         name=name,
         suite=item.get("suite"),
+        release=item.get("release"),
         packages=tuple(item.get("packages") or ()),
         mirror=tuple(item.get("mirror") or ()),
         tarball=item.get("tarball"),
         sha256=item.get("sha256"),
         privileged=bool(item.get("privileged")),
+        thin=bool(item.get("thin")),
     )
-    if (image.suite is None) == (image.tarball is None):
-        raise Refused(what, "it is made of either a suite or a tarball", "declare one of them")
-    if image.tarball is not None and not _SHA256.fullmatch(image.sha256 or ""):
+    if (image.suite is None) == (image.release is None and image.tarball is None):
+        raise Refused(what, "it is made of a suite, a release or a tarball", "declare one of them")
+    if image.release is not None and not _RELEASE.fullmatch(image.release):
+        raise Refused(what, f"{image.release!r} is no release of FreeBSD", 'write one such as "14.3"')
+    if (image.tarball or image.sha256) and not _SHA256.fullmatch(image.sha256 or ""):
         raise Refused(
             f"sha256 of {what}", f"{image.sha256!r} is no checksum", "write its 64 hexadecimal digits"
         )
-    if image.tarball is not None and (image.packages or image.mirror):
-        raise Refused(what, "packages and mirror belong to a suite", "leave them out beside a tarball")
+    if image.thin and image.release is None:
+        raise Refused(what, "thin belongs to a release of FreeBSD", "leave it out")
+    if image.suite is None and image.packages:
+        raise Refused(what, "packages belong to a suite", "leave them out")
+    if image.tarball is not None and image.mirror:
+        raise Refused(what, "a tarball comes from no mirror", "leave out one of them")
+    if image.release is not None and len(image.mirror) > 1:
+        raise Refused(f"mirror of {what}", "a release comes from one place", "keep one of them")
     for word in (*image.packages, *([image.suite] if image.suite else [])):
         if not _WORD.fullmatch(word):
             raise Refused(what, f"{word!r} is no name of a suite or package", "write one such as trixie")
@@ -201,9 +238,12 @@ def plan_images(store: Store, wanted: Images) -> Plan:
 
 
 def _source(image: Image) -> str:
-    if image.suite is None:
-        return f"a tarball with sha256 {(image.sha256 or '')[:12]}"
-    return f"suite {image.suite} with {len(image.packages)} packages"
+    if image.suite is not None:
+        return f"suite {image.suite} with {len(image.packages)} packages"
+    tarball = f"a tarball with sha256 {(image.sha256 or '')[:12]}" if image.tarball is not None else ""
+    release = f"release {image.release} of FreeBSD" if image.release is not None else ""
+    release += " without what its machines share" if image.thin else ""
+    return ", ".join(filter(None, [release, tarball]))
 
 
 def bootstrap_argv(image: Image, target: str) -> list[str]:
@@ -223,6 +263,39 @@ def bootstrap_argv(image: Image, target: str) -> list[str]:
         target,
         *image.mirror,
     ]
+
+
+def base_checksum(image: Image, manifest: bytes) -> str:
+    """The sha256 of the base.txz of a release, out of its MANIFEST.
+
+    A line of it is the name of a file, its sha256, and more, with tabs between (release/scripts/
+    make-manifest.sh of FreeBSD).
+
+    :raises Refused: when it is not the MANIFEST that was declared, or does not tell the checksum.
+    """
+    what = f"MANIFEST of image {image.name}"
+    found = hashlib.sha256(manifest).hexdigest()
+    if image.sha256 not in (None, found):
+        raise Refused(what, f"its sha256 is {found}", f"{image.sha256} was declared")
+    lines = (line.split("\t") for line in manifest.decode(errors="replace").splitlines())
+    checksums = [words[1] for words in lines if words[0] == "base.txz" and len(words) > 1]
+    if len(checksums) != 1 or not _SHA256.fullmatch(checksums[0]):
+        raise Refused(
+            what, "it does not tell the sha256 of base.txz", f"see whether {image.site} is the place meant"
+        )
+    return checksums[0]
+
+
+def version_of(read: Callable[[str], str | None]) -> str | None:
+    """The version of a root file system, such as ``14.3-RELEASE-p2`` or ``13.1``; None when it is unknown.
+
+    :param read: the text of a file by its path inside; None when there is none.
+    """
+    for path, pattern in _VERSIONS:
+        told = pattern.search(read(path) or "")
+        if told:
+            return told[1]
+    return None
 
 
 # ---- the tarball ------------------------------------------------------------------------------
@@ -256,6 +329,55 @@ def shift_tarball(source: IO[bytes], target: IO[bytes], shift: int) -> int:
             new.addfile(entry)
             count += 1
     return count
+
+
+def thin_tarball(source: IO[bytes], target: IO[bytes]) -> int:
+    """Copy of the base system of FreeBSD what each jail has of its own; the rest become links into `SHARED`.
+
+    The script that tells its version also lies below `SHARED`, so that the image tells it while
+    nothing is mounted there.
+
+    :returns: the number of entries written.
+    :raises Refused: when an entry would lie outside the root file system.
+    """
+    links: set[str] = set()
+    count = 0
+    with (
+        tarfile.open(fileobj=source, mode="r|*") as old,
+        tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as new,
+    ):
+        for entry in old:
+            path = _inside(entry)
+            place = _place(path)
+            if path == _VERSIONS[0][0]:
+                new.addfile(entry.replace(name=f"{SHARED}/{path}"), old.extractfile(entry))
+                count += 1
+            if place in _OWN or (path == place and not entry.isdir()):
+                linked = entry.linkname.removeprefix("./")
+                if entry.islnk() and _place(linked) not in _OWN | {linked}:
+                    entry = _link(path, linked)
+                new.addfile(entry, old.extractfile(entry) if entry.isreg() else None)
+            elif place not in links:
+                links.add(place)
+                new.addfile(_link(place, place))
+            else:
+                continue
+            count += 1
+    return count
+
+
+def _place(path: str) -> str:
+    """The part of / or of /usr in which a path lies; empty for / itself."""
+    first, _slash, rest = ("" if path == "." else path).partition("/")
+    return f"{first}/{rest.partition('/')[0]}" if first == "usr" and rest else first
+
+
+def _link(path: str, shared: str) -> tarfile.TarInfo:
+    """A symbolic link that leads to the same place in a jail and on its server."""
+    entry = tarfile.TarInfo(path)
+    entry.type, entry.mode = tarfile.SYMTYPE, 0o755
+    entry.linkname = f"{'../' * path.count('/')}{SHARED}/{shared}"
+    return entry
 
 
 def _inside(entry: tarfile.TarInfo) -> str:

@@ -1,23 +1,64 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Images of machines on a server: read them, make one of its tarball."""
+"""Images of machines on a server: read and tell them, make one of its tarball."""
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from .._core.errors import CommandMissing, TwinError
 from .._core.host import Host, WritableHost
 from .._core.plan import Step
 from .._zfs.host import patiently
-from .image import BASE, IMAGES, PROPERTY, UNFINISHED, Images, Store
+from .image import BASE, IMAGES, PROPERTY, UNFINISHED, Images, Store, version_of
+
+# What tar(1) of GNU needs besides, to keep the capabilities(7) of files; that of FreeBSD knows none of it.
+_GNU = ("--delay-directory-restore", "--xattrs", "--xattrs-include=security.capability")
+# What it says, and goes on, where the file system has no extended attributes: zfs-fuse as Debian starts it.
+_LOST = re.compile(r"Cannot set 'security\.capability' extended attribute for file '(?:\./)?(.+)'")
 
 
 def read_store(host: Host, wanted: Images) -> Store:
     """The images of a pool: those that have ``@base``. A host without ZFS, or the pool, has none."""
-    root = f"{wanted.pool}/{IMAGES}"
+    return Store(_digests(host, f"{wanted.pool}/{IMAGES}"))
+
+
+def read_info(host: Host, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The images of a pool for people: what is in each, and which machines are clones of it."""
+    root = f"{params['pool']}/{IMAGES}"
+    digests = _digests(host, root)
+    if not digests:
+        return {"images": []}
+    listed = ["zfs", "list", "-H", "-r", "-t", "filesystem", "-o", "name,mountpoint,origin", params["pool"]]
+    datasets = [line.split("\t") for line in host.run(listed).out.splitlines()]
+    folders = {name: folder for name, folder, _origin in datasets}
+    return {
+        "images": [
+            {
+                "name": name,
+                "digest": digest or None,
+                "version": _version(host, folders[f"{root}/{name}"]),
+                "machines": [
+                    dataset.removesuffix("/root").rpartition("/")[2]
+                    for dataset, _folder, origin in datasets
+                    if origin == f"{root}/{name}@{BASE}"
+                ],
+            }
+            for name, digest in sorted(digests.items())
+        ]
+    }
+
+
+def _version(host: Host, folder: str) -> str | None:
+    return version_of(lambda path: host.read(f"{folder}/{path}"))
+
+
+def _digests(host: Host, root: str) -> dict[str, str]:
+    """The digest of each image by its name; empty for one that came as a stream."""
     try:
         output = host.run(
             ["zfs", "list", "-H", "-r", "-t", "filesystem,snapshot", "-o", f"name,{PROPERTY}", root],
@@ -26,15 +67,13 @@ def read_store(host: Host, wanted: Images) -> Store:
     except CommandMissing:
         if host.writable:
             raise
-        return Store()
+        return {}
     digests = dict(line.split("\t") for line in output.out.splitlines())
-    return Store(
-        {
-            name.removeprefix(f"{root}/"): "" if digest == "-" else digest
-            for name, digest in digests.items()
-            if f"{name}@{BASE}" in digests and not name.endswith(UNFINISHED)
-        }
-    )
+    return {
+        name.removeprefix(f"{root}/"): "" if digest == "-" else digest
+        for name, digest in digests.items()
+        if f"{name}@{BASE}" in digests and not name.endswith(UNFINISHED)
+    }
 
 
 def apply_image(host: WritableHost, step: Step) -> dict[str, Any] | None:
@@ -44,12 +83,15 @@ def apply_image(host: WritableHost, step: Step) -> dict[str, Any] | None:
         host.change(["zfs", "set", f"{PROPERTY}={digest}", dataset])
         return None
     began = time.monotonic()
-    _import(host, dataset, digest, step.args["archive"])
-    return {"seconds": round(time.monotonic() - began, 1)}
+    told = _import(host, dataset, digest, step.args["archive"])
+    return {"seconds": round(time.monotonic() - began, 1), **told}
 
 
-def _import(host: WritableHost, dataset: str, digest: str, archive: str) -> None:
-    """Make an image under another name, and rename it when it is complete: it is whole or not there."""
+def _import(host: WritableHost, dataset: str, digest: str, archive: str) -> dict[str, Any]:
+    """Make an image under another name, and rename it when it is complete: it is whole or not there.
+
+    :returns: its version, and the files whose capabilities this host could not keep, if any.
+    """
     if not archive:
         raise TwinError(
             f"image {dataset} cannot be made",
@@ -61,10 +103,13 @@ def _import(host: WritableHost, dataset: str, digest: str, archive: str) -> None
         patiently(host, ["zfs", "destroy", "-r", unfinished])
     host.change(["zfs", "create", unfinished])
     folder = host.run(["zfs", "get", "-H", "-o", "value", "mountpoint", unfinished]).out.strip()
-    # GNU tar refuses members and links that would lead out of the folder.
-    xattrs = ["--xattrs", "--xattrs-include=security.capability"]
-    host.change(["tar", "--extract", f"--file={archive}", f"--directory={folder}", "--numeric-owner",
-                 "--same-permissions", "--same-owner", "--delay-directory-restore", *xattrs])  # fmt: skip
+    # Both refuse members and links that would lead out of the folder.
+    options = ["--numeric-owner", "--same-permissions", "--same-owner"]
+    options += _GNU if host.system == "Linux" else ()
+    unpacked = host.change(["tar", "--extract", f"--file={archive}", f"--directory={folder}", *options])
+    told: dict[str, Any] = {"version": _version(host, folder)}
+    if lost := _LOST.findall(unpacked.err):
+        told["lost_capabilities"] = lost
     host.change(["zfs", "set", f"{PROPERTY}={digest}", unfinished])
     host.change(["zfs", "snapshot", f"{unfinished}@{BASE}"])
     host.change(["zfs", "set", "readonly=on", unfinished])
@@ -72,3 +117,4 @@ def _import(host: WritableHost, dataset: str, digest: str, archive: str) -> None
     patiently(host, ["zfs", "unmount", unfinished])
     patiently(host, ["zfs", "rename", unfinished, dataset])
     patiently(host, ["zfs", "mount", dataset])
+    return told

@@ -20,8 +20,6 @@ from .._core.plan import Plan, Step, make_plan
 from .._core.values import parse_label
 
 PROGRAM = "/usr/local/sbin/twin"
-SYSTEMD = "/run/systemd/system"
-"""Is there where systemd is at work (sd_booted(3))."""
 _PAUSE = 0.3
 _SETTLED = 3.0
 """Seconds that a job may take from its start to its first sign of life."""
@@ -57,11 +55,14 @@ def log_path(name: str) -> str:
     return f"/var/lib/twin/journal/{name}.log"
 
 
-def job_argv(wanted: Wanted, *, systemd: bool) -> list[str]:
-    """The command that starts the job and returns at once (systemd-run(1), FreeBSD's daemon(8))."""
+def job_argv(wanted: Wanted, system: str) -> list[str]:
+    """The command that starts the job and returns at once: systemd-run(1), or daemon(8) of FreeBSD.
+
+    :param system: the name of the operating system, as uname(1) tells it.
+    """
     move = [PROGRAM, "move", wanted.name, "--to", wanted.to, "--json"]
     log = log_path(wanted.name)
-    if not systemd:
+    if system == "FreeBSD":
         return ["daemon", "-f", "-o", log, *move]
     unit = f"twin-move-{wanted.name}"
     return [
@@ -120,7 +121,7 @@ def apply(host: WritableHost, step: Step) -> dict[str, Any]:
     wanted = Wanted(step.args["name"], step.args["to"])
     if step.verb == "move":
         host.remove(log_path(wanted.name))
-        host.change(job_argv(wanted, systemd=host.run(["test", "-d", SYSTEMD], ok=(0, 1)).rc == 0))
+        host.change(job_argv(wanted, host.system))
     began = time.monotonic()
     while (end := ending(host.read(log_path(wanted.name)) or "")) is None:
         if time.monotonic() - began > _SETTLED and not under_way(host, wanted):

@@ -5,16 +5,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from .._core.errors import CommandMissing, Refused
 from .._core.host import Host, WritableHost
+from .._core.plan import Effect
+from .._jail import host as jails
+from .._jail import life_host as jail_life
+from .._jail.conf import Conf, parameters
+from .._jail.model import CONFIG as JAILS
+from .._jail.model import Jail, jail_config, parse_jail
+from .._jail.model import Wanted as Jails
+from .._jail.plan import plan_jails
 from .._lxc import host as lxc
 from .._lxc.model import Config, Container, controllers_of, machine_config, parse_container
 from .._lxc.plan import unenforceable
+from .._zfs.host import patiently
 from . import identity
-from .declaration import Machine, Pair
+from .declaration import KINDS_OF_PLATFORM, Machine, Pair
 
 
 class Kind(Protocol):
@@ -49,6 +59,9 @@ class Kind(Protocol):
 
     def remove(self, host: WritableHost, name: str) -> None:
         """Remove the definition, never data."""
+
+    def delegated(self, machine: Machine, pair: Pair) -> Mapping[str, str]:
+        """Datasets that the machine mounts by itself, and where it sees them."""
 
 
 class _Lxc:
@@ -94,8 +107,66 @@ class _Lxc:
     def remove(self, host: WritableHost, name: str) -> None:
         lxc.remove(host, name)
 
+    def delegated(self, machine: Machine, pair: Pair) -> Mapping[str, str]:
+        return {}
 
-KINDS: Mapping[str, Kind] = {"lxc": _Lxc()}
+
+class _Jail:
+    def define(self, host: WritableHost, machine: Machine, pair: Pair) -> None:
+        for dataset, point in self.delegated(machine, pair).items():
+            # Streams carry no properties. Once it is a jail's, the host cannot say where it is mounted.
+            if host.run(["zfs", "get", "-H", "-o", "value", "jailed", dataset]).out.strip() != "on":
+                patiently(host, ["zfs", "set", f"mountpoint={point}", dataset])
+                patiently(host, ["zfs", "set", "jailed=on", dataset])
+        jails.define(host, jail_of(machine, pair))
+
+    def defined(self, host: Host, name: str) -> bool:
+        return host.read(f"{JAILS}/{name}.conf") is not None
+
+    def foreign(self, host: Host, name: str, pair: Pair) -> str:
+        path = f"{JAILS}/{name}.conf"
+        text = host.read(path)
+        if text is None or parameters(Conf.parse(text, path), name).get("path") == (root_path(name, pair),):
+            return ""
+        return f"a jail that is none of this pair ({path})"
+
+    def lacking(self, host: Host, machine: Machine, pair: Pair) -> list[str]:
+        wanted = Jails((jail_of(machine, pair),))
+        try:
+            plan = plan_jails(jails.read(host, wanted), wanted)
+        except CommandMissing:
+            return ["it has no jails"]
+        return [step.sentence for step in plan.steps if step.effect is Effect.IMPOSSIBLE]
+
+    def start(self, host: WritableHost, name: str) -> None:
+        jail_life.start(host, name)
+
+    def stop(self, host: WritableHost, name: str, timeout: int) -> None:
+        jail_life.stop(host, name, timeout)
+
+    def running(self, host: Host, name: str) -> bool:
+        return jail_life.running(host, name)
+
+    def all_running(self, host: Host) -> set[str]:
+        return {name for name, known in jail_life.read_kernel(host).items() if not known.dying}
+
+    def wait(self, host: Host, machine: Machine, pair: Pair, timeout: int) -> None:
+        jail_life.wait_for_answer(host, machine.name, jail_of(machine, pair).check, timeout)
+
+    def remove(self, host: WritableHost, name: str) -> None:
+        jails.remove(host, name)
+
+    def delegated(self, machine: Machine, pair: Pair) -> Mapping[str, str]:
+        top = dataset_of(machine.name, pair)
+        return {f"{top}/{name}": point for name, point in _delegated(machine).items()}
+
+
+KINDS: Mapping[str, Kind] = {"jail": _Jail(), "lxc": _Lxc()}
+
+
+def kinds_of(platform: str) -> list[Kind]:
+    """The kinds of machines that a platform has, as far as this version can run them."""
+    return [KINDS[name] for name in KINDS_OF_PLATFORM[platform] if name in KINDS]
 
 
 def kind_of(machine: Machine) -> Kind:
@@ -125,22 +196,7 @@ def container_item(machine: Machine, pair: Pair) -> dict[str, Any]:
 
     :raises Refused: when it wants what LXC cannot give.
     """
-    config = machine_config(
-        machine.name,
-        root=root_path(machine.name, pair),
-        data=f"/{dataset_of(machine.name, pair)}/data",
-        bridge=pair.bridge,
-        hwaddr=identity.mac(pair.name, machine.name),
-        addresses=machine.addresses,
-        gateways=machine.gateway,
-        cores=machine.cores,
-        memory=machine.memory,
-        limits=machine.limits,
-        mounts=machine.mounts,
-        devices=machine.devices,
-        options=machine.options,
-        unenforced=pair.unenforced,
-    )
+    config = machine_config(machine.name, **_common(machine, pair))
     return {
         "name": machine.name,
         "state": machine.state,
@@ -155,3 +211,75 @@ def container_item(machine: Machine, pair: Pair) -> dict[str, Any]:
 def container_of(machine: Machine, pair: Pair) -> Container:
     """A machine as the LXC container that it is, on either server."""
     return parse_container(container_item(machine, pair))
+
+
+def jail_item(machine: Machine, pair: Pair) -> dict[str, Any]:
+    """A machine as module jail wants it.
+
+    :raises Refused: when it wants what a jail cannot give.
+    """
+    options = dict(machine.options)
+    depend, vnet = options.pop("depend", ()), options.pop("vnet", True)
+    for key in ("datasets", "thick"):
+        options.pop(key, None)
+    item = jail_config(machine.name, **{**_common(machine, pair), "options": options})
+    if not vnet:
+        # An address of the server's own, beside its others on the bridge.
+        del item["interfaces"]
+        for key, mark in (("ip4.addr", "."), ("ip6.addr", ":")):
+            if own := [f"{pair.bridge}|{each}" for each in machine.addresses if mark in each]:
+                item["parameters"][key] = own
+        item["address"] = machine.addresses[0].partition("/")[0] if machine.addresses else None
+    return {
+        **item,
+        "state": machine.state,
+        # The hook of its definition lets it start only on the server that owns it.
+        "boot": machine.state == "started",
+        "depend": list(depend),
+        "datasets": list(KINDS["jail"].delegated(machine, pair)),
+        "check": dict(machine.check) or None,
+    }
+
+
+def is_thick(machine: Machine) -> bool:
+    """Option ``thick`` of a jail: its root is a full copy of its image, not a clone."""
+    return machine.kind == "jail" and bool(machine.options.get("thick"))
+
+
+def _delegated(machine: Machine) -> Mapping[str, str]:
+    """Option ``datasets`` of a jail: names below the machine's own dataset, and where it mounts them."""
+    datasets = machine.options.get("datasets") or {}
+    if not isinstance(datasets, Mapping) or not all(
+        re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", str(name)) and str(point).startswith("/")
+        for name, point in datasets.items()
+    ):
+        raise Refused(
+            f"datasets among the options of machine {machine.name}",
+            f"{datasets!r} does not serve",
+            "write names and where the machine mounts them, such as {scratch: /scratch}",
+        )
+    return {str(name): str(point) for name, point in datasets.items()}
+
+
+def jail_of(machine: Machine, pair: Pair) -> Jail:
+    """A machine as the jail that it is, on either server."""
+    return parse_jail(jail_item(machine, pair))
+
+
+def _common(machine: Machine, pair: Pair) -> dict[str, Any]:
+    """What every kind of machine is told."""
+    return {
+        "root": root_path(machine.name, pair),
+        "data": f"/{dataset_of(machine.name, pair)}/data",
+        "bridge": pair.bridge,
+        "hwaddr": identity.mac(pair.name, machine.name),
+        "addresses": machine.addresses,
+        "gateways": machine.gateway,
+        "cores": machine.cores,
+        "memory": machine.memory,
+        "limits": machine.limits,
+        "mounts": machine.mounts,
+        "devices": machine.devices,
+        "options": machine.options,
+        "unenforced": pair.unenforced,
+    }

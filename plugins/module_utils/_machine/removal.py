@@ -23,7 +23,7 @@ from .._zfs.snapshot_host import read_datasets, set_holds
 from .gate import PAIR
 from .host import JOURNALS, Station, read_pair
 from .journal import Journal
-from .kinds import KINDS, Kind, dataset_of
+from .kinds import Kind, dataset_of, kinds_of
 from .rpo import PREFIX
 
 LOCKS = JOURNALS
@@ -103,7 +103,9 @@ def _kinds(station: Station, name: str) -> list[Kind]:
     """The kinds of which this server has a definition of the machine that is this pair's."""
     host, pair = station.host, station.pair
     return [
-        kind for kind in KINDS.values() if kind.defined(host, name) and not kind.foreign(host, name, pair)
+        kind
+        for kind in kinds_of(pair.platform)
+        if kind.defined(host, name) and not kind.foreign(host, name, pair)
     ]
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The network of a Debian server as systemd-networkd sees it: its bridge and its links to the twin."""
+"""The network of a server: its bridge and its links to the twin."""
 
 from __future__ import annotations

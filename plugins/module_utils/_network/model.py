@@ -1,26 +1,20 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Bridge, port and links, and the files of systemd-networkd that stand for them. Pure.
+"""Bridge, port and links, whatever keeps them. Pure.
 
-Facts: systemd.network(5) (of all files the first one by name whose [Match] fits is applied, whatever
-folder it lies in), systemd.netdev(5), ip(8) with ``-json``.
+What keeps them is systemd-networkd on Linux (``networkd``) and rc.conf(5) on FreeBSD (``rc``). Both
+speak in settings: texts of files by their names there, values of variables here; None: there is none.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from .._core.errors import Refused
 from .._core.values import doubles, parse_interface
-
-KEPT = "/etc/systemd/network/05-twin-"
-"""Where confirmed files lie: before those of an installer, which stay as they are."""
-TRIED = "/run/systemd/network/04-twin-"
-"""Where files on trial lie: before the confirmed ones, and gone after a boot."""
 
 PHASES = ("all", "try", "confirm")
 
@@ -53,37 +47,63 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """An interface as it is."""
+    """An interface as it is.
+
+    :param addresses: without those that the kernel makes up by itself.
+    :param link_local: those, with zone and prefix length; FreeBSD only.
+    """
 
     mac: str
     addresses: frozenset[str] = frozenset()
     master: str | None = None
+    link_local: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
     """The network of a host as it is.
 
+    :param system: as uname(1) tells it.
     :param default_ports: interfaces that have a default route.
-    :param kept: texts of our confirmed files, by their name without our prefix.
-    :param tried: the same of files on trial.
+    :param kept: the confirmed settings; on Linux of ours alone, on FreeBSD all.
+    :param tried: settings on trial.
     :param applied: text of the file that networkd applies to the port, None if it manages it not.
-    :param armed: when the way back was armed, as systemd counts time; empty if it is not.
+    :param armed: when the way back was armed, or the process that waits for it; empty if it is not.
     :param went_back: whether the last trial was never confirmed.
+    :param gateways: where default routes lead; FreeBSD only.
     """
 
+    system: str
     interfaces: Mapping[str, Interface]
     default_ports: tuple[str, ...] = ()
     kept: Mapping[str, str] = field(default_factory=dict)
-    tried: Mapping[str, str] = field(default_factory=dict)
+    tried: Mapping[str, str | None] = field(default_factory=dict)
     applied: str | None = None
     armed: str = ""
     went_back: bool = False
+    gateways: tuple[str, ...] = ()
 
     @property
     def ours(self) -> Mapping[str, str]:
-        """Our files in force: those on trial, as long as it lasts, before the confirmed ones."""
-        return {**self.kept, **self.tried} if self.armed else self.kept
+        """The settings in force: those on trial, as long as it lasts, before the confirmed ones."""
+        both = {**self.kept, **self.tried} if self.armed else self.kept
+        return {name: text for name, text in both.items() if text is not None}
+
+
+class Dialect(Protocol):
+    """How an operating system is told about its network."""
+
+    def port_of(self, current: Network, wanted: Wanted, /) -> str | None:
+        """The interface that goes into the bridge, None if nobody can tell."""
+
+    def fault(self, current: Network, wanted: Wanted, port: str, /) -> str | None:
+        """Why a port cannot be taken over, and what to do."""
+
+    def settings(self, current: Network, wanted: Wanted, port: str, /) -> dict[str, str | None]:
+        """What must be kept for good, in the order in which it is written."""
+
+    def trial(self, current: Network, wanted: Wanted, port: str, /) -> dict[str, Any]:
+        """What a step needs beside the settings."""
 
 
 def parse_wanted(params: Mapping[str, Any]) -> Wanted:
@@ -123,92 +143,16 @@ def _addresses(values: Iterable[str], of: str) -> tuple[str, ...]:
     return tuple(str(parse_interface(value, f"address of {of}")) for value in values)
 
 
-def parse_interfaces(text: str) -> dict[str, Interface]:
-    """``ip -json address show``; addresses that the kernel makes up by itself are left out."""
-    return {
-        item["ifname"]: Interface(
-            item.get("address", ""),
-            frozenset(
-                f"{entry['local']}/{entry['prefixlen']}"
-                for entry in item.get("addr_info", ())
-                if entry.get("scope") == "global"
-            ),
-            item.get("master"),
-        )
-        for item in json.loads(text or "[]")
-        if item
-    }
+def sole(current: Network, wanted: Wanted, ours: Sequence[str]) -> str | None:
+    """The declared port; else the one that settings in force put into the bridge; else that of the default
+    route. None when there are none or several.
 
-
-def parse_default_ports(text: str) -> tuple[str, ...]:
-    """``ip -json route show default``."""
-    return tuple(dict.fromkeys(item["dev"] for item in json.loads(text or "[]") if "dev" in item))
-
-
-def port_of(current: Network, wanted: Wanted) -> str | None:
-    """The interface that goes into the bridge, None if nobody can tell.
-
-    The declared one; else the one that our own file puts there; else the one with the default route.
+    :param ours: ports that settings in force put into the bridge.
     """
     if wanted.port:
         return wanted.port
-    ours = [
-        name.removesuffix(".network")
-        for name, text in current.ours.items()
-        if f"Bridge={wanted.bridge}" in text.splitlines()
-    ]
     found = ours or [name for name in current.default_ports if name != wanted.bridge]
     return found[0] if len(found) == 1 else None
-
-
-def wanted_files(current: Network, wanted: Wanted, port: str) -> dict[str, str]:
-    """Our files, by their names without our prefix."""
-    bridge = wanted.bridge
-    mac = current.interfaces[port].mac
-    return {
-        f"{bridge}.netdev": section("NetDev", Name=bridge, Kind="bridge", MACAddress=mac)
-        # Without loops to look for a new port need not be listened to for 15 s before it forwards.
-        + section("Bridge", STP="no", ForwardDelaySec="0"),
-        f"{bridge}.network": _bridge_network(current, wanted),
-        f"{port}.network": section("Match", Name=port)
-        + section("Network", Bridge=bridge, LinkLocalAddressing="no", IPv6AcceptRA="no"),
-        **{f"{link.port}.network": _static(link.port, link.addresses) for link in wanted.links},
-    }
-
-
-def _bridge_network(current: Network, wanted: Wanted) -> str:
-    if wanted.addresses is not None:
-        return _static(wanted.bridge, wanted.addresses, wanted.gateway)
-    ours = current.ours.get(f"{wanted.bridge}.network")
-    return ours if ours is not None else moved(current.applied or "", wanted.bridge)
-
-
-def _static(name: str, addresses: Sequence[str], gateway: Sequence[str] = ()) -> str:
-    return section("Match", Name=name) + section(
-        "Network", Address=addresses, Gateway=gateway, LinkLocalAddressing="no", IPv6AcceptRA="no"
-    )
-
-
-def section(title: str, **keys: str | Sequence[str]) -> str:
-    """One section of a file of networkd; a list stands for as many lines."""
-    lines = [
-        f"{key}={value}"
-        for key, values in keys.items()
-        for value in ([values] if isinstance(values, str) else values)
-    ]
-    return "\n".join([f"[{title}]", *lines, "", ""])
-
-
-def moved(text: str, name: str) -> str:
-    """The same file for another interface: all but what it matches and the properties of the link."""
-    kept: list[str] = []
-    wanted = True
-    for line in text.splitlines():
-        if line.startswith("["):
-            wanted = line.strip() not in ("[Match]", "[Link]")
-        if wanted and not line.lstrip().startswith(("#", ";")):
-            kept.append(line)
-    return section("Match", Name=name) + "\n".join(kept).strip("\n") + "\n"
 
 
 def is_live(current: Network, wanted: Wanted, port: str) -> bool:

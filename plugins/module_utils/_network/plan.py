@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .._core.plan import Effect, Plan, Step, make_plan
-from .model import Network, Wanted, is_live, port_of, wanted_files
+from . import networkd, rc
+from .model import Dialect, Network, Wanted, is_live
+
+DIALECTS: Mapping[str, Dialect] = {"Linux": networkd, "FreeBSD": rc}
+"""By the name of the operating system."""
 
 
 def plan_network(current: Network, wanted: Wanted) -> Plan:
@@ -17,31 +22,29 @@ def plan_network(current: Network, wanted: Wanted) -> Plan:
     The trial is a verb: what it must change is the time at which the way back was armed.
     """
     key = f"bridge {wanted.bridge}"
-    port = port_of(current, wanted)
+    dialect = DIALECTS[current.system]
+    port = dialect.port_of(current, wanted)
     fault = _fault(current, wanted, port)
     if port is None or fault is not None:
         return make_plan([Step(key, "refuse", fault or "", effect=Effect.IMPOSSIBLE)], {}, {})
-    files = wanted_files(current, wanted, port)
-    # Files of ours that are no longer wanted are left alone: nothing is deleted by omission.
-    kept = {name: current.kept.get(name) for name in files}
+    settings = dialect.settings(current, wanted, port)
+    # Settings of ours that are no longer wanted are left alone: nothing is deleted by omission.
+    kept = {name: current.kept.get(name) for name in settings}
     live = is_live(current, wanted, port)
-    if kept == files and live:
+    if kept == settings and live:
         return make_plan((), {}, {})
-    on_trial = bool(current.armed) and {name: current.tried.get(name) for name in files} == files
-    args: dict[str, Any] = {
-        "bridge": wanted.bridge,
-        "port": port,
-        "files": files,
-        "seconds": wanted.confirm,
-        "is_new": wanted.bridge not in current.interfaces,
-    }
+    on_trial = bool(current.armed) and {name: current.tried.get(name) for name in settings} == settings
+    args = {"settings": settings, "seconds": wanted.confirm, **dialect.trial(current, wanted, port)}
     steps = []
     if wanted.phase != "confirm":
         steps.append(Step(key, "try", _try_sentence(current, wanted, port), args, token=current.armed))
     if wanted.phase != "try":
         steps.append(_confirm(key, wanted, args, waits=wanted.phase == "confirm" and not (on_trial and live)))
-    picture = {name: None if text is None else text.splitlines() for name, text in kept.items()}
-    return make_plan(steps, {key: picture}, {key: {name: text.splitlines() for name, text in files.items()}})
+    return make_plan(steps, {key: _picture(kept)}, {key: _picture(settings)})
+
+
+def _picture(settings: Mapping[str, str | None]) -> dict[str, list[str] | None]:
+    return {name: None if text is None else text.splitlines() for name, text in settings.items()}
 
 
 def _fault(current: Network, wanted: Wanted, port: str | None) -> str | None:
@@ -58,12 +61,8 @@ def _fault(current: Network, wanted: Wanted, port: str | None) -> str | None:
     master = current.interfaces[port].master
     if master not in (None, wanted.bridge):
         return f"{bridge}: its port {port} belongs to {master} already; take it out there first"
-    if current.applied is None:
-        return (
-            f"{bridge}: systemd-networkd does not manage {port}; move its configuration to a file of"
-            " /etc/systemd/network first"
-        )
-    return None
+    reason = DIALECTS[current.system].fault(current, wanted, port)
+    return f"{bridge}: {reason}" if reason else None
 
 
 def _try_sentence(current: Network, wanted: Wanted, port: str) -> str:

@@ -26,38 +26,47 @@ POOL_PROPERTIES = {"version": "blocker", "size": "warning"} | dict.fromkeys(
 
 def read_facts(host: Host, pool: str, bridge: str, packages: Iterable[str]) -> list[Fact]:
     """All facts, technology by technology."""
+    hardware, system, network = _OWN[host.system]
     return [
-        *_hardware(host),
-        *_system(host, sorted(set(packages))),
-        *_network(host, bridge),
+        Fact("architecture", host.run(["uname", "-m"]).out.strip(), "blocker"),
+        *hardware(host),
+        *_memory(host),
+        *system(host),
+        Fact("kernel release", host.run(["uname", "-r"]).out.strip(), "warning"),
+        *_packages(host, sorted(set(packages))),
+        *network(host, bridge),
         *_pool(host, pool),
         *_images(host, pool),
     ]
 
 
-def _hardware(host: Host) -> Iterator[Fact]:
-    processors = host.read("/proc/cpuinfo") or ""
-    model = re.search(r"^model name\s*: (.*)$", processors, re.MULTILINE)
-    flags = re.search(r"^flags\s*: (.*)$", processors, re.MULTILINE)
+def _memory(host: Host) -> Iterator[Fact]:
     memory = platform_of(host).memory(host)
-    yield Fact("architecture", host.run(["uname", "-m"]).out.strip(), "blocker")
-    yield Fact("processor model", model[1] if model else None, "warning")
-    yield Fact("processor flags", sorted(flags[1].split()) if flags else None, "warning")
-    yield Fact("processors", len(re.findall(r"^processor\s*:", processors, re.MULTILINE)), "warning")
     if memory:
         steps = round(memory / MEMORY_STEP)
         yield Fact("memory", format_size(steps * MEMORY_STEP), "warning")
 
 
-def _system(host: Host, packages: Sequence[str]) -> Iterator[Fact]:
-    release = re.search(r'^VERSION_ID="?([^"\n]*)', host.read("/etc/os-release") or "", re.MULTILINE)
-    yield Fact("Debian release", release[1] if release else None, "blocker")
-    yield Fact("kernel release", host.run(["uname", "-r"]).out.strip(), "warning")
+def _packages(host: Host, packages: Sequence[str]) -> Iterator[Fact]:
     versions = installed_versions(host, packages)
-    yield from (Fact(f"package {name}", versions.get(name), "warning") for name in packages)
+    return (Fact(f"package {name}", versions.get(name), "warning") for name in packages)
 
 
-def _network(host: Host, bridge: str) -> Iterator[Fact]:
+def _linux_hardware(host: Host) -> Iterator[Fact]:
+    processors = host.read("/proc/cpuinfo") or ""
+    model = re.search(r"^model name\s*: (.*)$", processors, re.MULTILINE)
+    flags = re.search(r"^flags\s*: (.*)$", processors, re.MULTILINE)
+    yield Fact("processor model", model[1] if model else None, "warning")
+    yield Fact("processor flags", sorted(flags[1].split()) if flags else None, "warning")
+    yield Fact("processors", len(re.findall(r"^processor\s*:", processors, re.MULTILINE)), "warning")
+
+
+def _linux_system(host: Host) -> Iterator[Fact]:
+    release = re.search(r'^VERSION_ID="?([^"\n]*)', host.read("/etc/os-release") or "", re.MULTILINE)
+    yield Fact("release", release[1] if release else None, "blocker")
+
+
+def _linux_network(host: Host, bridge: str) -> Iterator[Fact]:
     interfaces = host.listing("/sys/class/net")
     yield Fact(f"bridge {bridge}", "present" if bridge in interfaces else None, "blocker")
     for name in interfaces:
@@ -65,6 +74,42 @@ def _network(host: Host, bridge: str) -> Iterator[Fact]:
             # Reading the speed of an interface without carrier is an error.
             speed = host.run(["cat", f"/sys/class/net/{name}/speed"], ok=(0, 1)).out.strip()
             yield Fact(f"interface {name}", f"{speed} Mb/s" if speed.isdigit() else "no carrier", "warning")
+
+
+def _freebsd_hardware(host: Host) -> Iterator[Fact]:
+    # Features of its processor are told by the kernel in its messages at boot only.
+    model, number = host.run(["sysctl", "-n", "hw.model", "hw.ncpu"]).out.splitlines()
+    yield Fact("processor model", model, "warning")
+    yield Fact("processors", int(number), "warning")
+
+
+def _freebsd_system(host: Host) -> Iterator[Fact]:
+    # freebsd-version(1), the userland: "14.3-RELEASE-p2", without "-p" when it has no patch yet.
+    release, _mark, patch = host.run(["freebsd-version", "-u"]).out.strip().partition("-p")
+    yield Fact("release", release, "blocker")
+    yield Fact("patch level", patch or "0", "warning")
+    # A machine with limits does not start where the kernel counts nothing (rctl(8)).
+    racct = host.run(["sysctl", "-n", "kern.racct.enable"]).out.strip()
+    yield Fact("limits of machines", "on" if racct == "1" else "off", "blocker")
+
+
+def _freebsd_network(host: Host, bridge: str) -> Iterator[Fact]:
+    """ifconfig(8): what is made by software belongs to a group, and only hardware has media."""
+    interfaces = dict(
+        re.findall(r"^(\S+): (.*\n(?:\s.*\n)*)", host.run(["ifconfig", "-a"]).out, re.MULTILINE)
+    )
+    yield Fact(f"bridge {bridge}", "present" if bridge in interfaces else None, "blocker")
+    for name, text in interfaces.items():
+        if "\tmedia: " in text and "\tgroups: " not in text:
+            speed = re.search(r"\tmedia: .*\((\S+).*\)", text) if "\tstatus: active" in text else None
+            yield Fact(f"interface {name}", speed[1] if speed else "no carrier", "warning")
+
+
+# What each operating system has to be asked in its own way.
+_OWN = {
+    "Linux": (_linux_hardware, _linux_system, _linux_network),
+    "FreeBSD": (_freebsd_hardware, _freebsd_system, _freebsd_network),
+}
 
 
 def _pool(host: Host, pool: str) -> Iterator[Fact]:

@@ -13,6 +13,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .._core.errors import Refused
@@ -20,54 +21,73 @@ from .._core.values import doubles
 
 KEY_FOLDER = "/etc/ssh/authorized_keys.d"
 SSHD_FILE = "/etc/ssh/sshd_config.d/20-twin-admins.conf"
-SUDOERS_FILE = "/etc/sudoers.d/twin-admins"
 HEAD = "# Written by role access of twin.datacenter.\n"
 
-# What useradd(8) takes on Debian, and neither sshd_config(5) nor sudoers(5) reads as a pattern.
+# What useradd(8) of Debian and pw(8) of FreeBSD take, and neither sshd_config(5) nor sudoers(5) reads as a pattern.
 _NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _KEY_TYPE = re.compile(r"(ssh|sk-ssh|ecdsa-sha2|sk-ecdsa-sha2)-[a-z0-9@.-]+")
 
 
-def access_files(admins: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What a platform calls things. sudo is a package, and those of FreeBSD lie in /usr/local (hier(7))."""
+
+    group: str
+    sshd: str
+    sudoers: str
+    visudo: str
+
+
+_NAMES = {
+    "debian": _Names("root", "ssh.service", "/etc/sudoers.d", "/usr/sbin/visudo"),
+    "freebsd": _Names("wheel", "sshd", "/usr/local/etc/sudoers.d", "/usr/local/sbin/visudo"),
+}
+
+
+def access_files(admins: Sequence[Mapping[str, Any]], platform: str = "debian") -> list[dict[str, Any]]:
     """Files, as module ``files`` takes them, that give these people their way in and nobody else one.
 
     :param admins: each ``name``, ``keys``, ``sudo`` and ``state`` (present or absent).
+    :param platform: that of the pair.
     :raises Refused: for a name or a key that is none, with every fault at once.
     """
+    if platform not in _NAMES:
+        raise Refused(f"platform {platform}", "its accounts are not known here", f"use {' or '.join(_NAMES)}")
+    names = _NAMES[platform]
     faults = [fault for admin in admins for fault in _faults(admin)]
     faults += [f"{name} stands there twice" for name in doubles(admin["name"] for admin in admins)]
     if faults:
         raise Refused("admins", "; ".join(faults), "correct twin.admins")
     present = [admin for admin in admins if admin.get("state", "present") == "present"]
-    names = ",".join(admin["name"] for admin in present)
-    match = f"Match User {names}\n  AuthorizedKeysFile {KEY_FOLDER}/%u\n" if present else ""
+    users = ",".join(admin["name"] for admin in present)
+    match = f"Match User {users}\n  AuthorizedKeysFile {KEY_FOLDER}/%u\n" if present else ""
     rights = "".join(
         f"{admin['name']} ALL=(ALL:ALL) NOPASSWD: ALL\n" for admin in present if admin.get("sudo")
     )
     return [
-        {"path": KEY_FOLDER, "state": "directory", "mode": "0755", "owner": "root", "group": "root"},
-        *(_key_file(admin) for admin in admins),
+        {"path": KEY_FOLDER, "state": "directory", "mode": "0755", "owner": "root", "group": names.group},
+        *(_key_file(admin, names.group) for admin in admins),
         {
             "path": SSHD_FILE,
             "content": HEAD + match,
             "validate": ["/usr/sbin/sshd", "-t", "-f", "%s"],
-            "reload": ["ssh.service"],
+            "reload": [names.sshd],
         },
         {
-            "path": SUDOERS_FILE,
+            "path": f"{names.sudoers}/twin-admins",
             "content": HEAD + rights,
             "mode": "0440",
-            "validate": ["/usr/sbin/visudo", "-cf", "%s"],
+            "validate": [names.visudo, "-cf", "%s"],
         },
     ]
 
 
-def _key_file(admin: Mapping[str, Any]) -> dict[str, Any]:
+def _key_file(admin: Mapping[str, Any], group: str) -> dict[str, Any]:
     path = f"{KEY_FOLDER}/{admin['name']}"
     if admin.get("state", "present") == "absent":
         return {"path": path, "state": "absent"}
     keys = "".join(f"{key.strip()}\n" for key in admin.get("keys") or ())
-    return {"path": path, "content": HEAD + keys, "mode": "0644", "owner": "root", "group": "root"}
+    return {"path": path, "content": HEAD + keys, "mode": "0644", "owner": "root", "group": group}
 
 
 def _faults(admin: Mapping[str, Any]) -> list[str]:

@@ -48,6 +48,7 @@ class File:
     :param state: ``file``, ``directory`` or ``absent``.
     :param content: the whole text; None leaves it alone (a folder, or only mode and owner count).
     :param block: the text between our two marker lines, the rest of the file is kept.
+    :param first: whether a block that is not there yet comes before the rest, not after it.
     :param lines: lines that stand there, wherever; the rest of the file is kept.
     :param mode: permission bits; None keeps those of an existing file, as do owner and group.
     :param validate: a command that judges the text on its standard input (``%s`` is its name).
@@ -57,6 +58,7 @@ class File:
     state: str = "file"
     content: str | Hidden | None = None
     block: str | None = None
+    first: bool = False
     lines: tuple[str, ...] | None = None
     mode: int | None = None
     owner: str | None = None
@@ -111,6 +113,8 @@ def _parse_file(item: Mapping[str, Any]) -> File:
         raise Refused(f"file {path}", f"{' and '.join(given)} exclude each other", "keep one of them")
     if given and state != "file":
         raise Refused(f"file {path}", f"{given[0]} means nothing with state {state}", "leave one of them out")
+    if item.get("first") and item.get("block") is None:
+        raise Refused(f"file {path}", "first means nothing without block", "leave it out")
     secret = item.get("secret")
     notices = [(verb, unit) for verb in ("restart", "reload") for unit in item.get(verb) or ()]
     if path.startswith(UNIT_FOLDER) and state != "directory":
@@ -120,6 +124,7 @@ def _parse_file(item: Mapping[str, Any]) -> File:
         state,
         Hidden(secret) if secret is not None else item.get("content"),
         item.get("block"),
+        bool(item.get("first")),
         None if item.get("lines") is None else tuple(item["lines"]),
         _parse_mode(path, item.get("mode")),
         item.get("owner"),
@@ -145,20 +150,22 @@ def wanted_text(file: File, found: Found | None) -> str | None:
     """The whole text that the file should have; None when only its being there counts."""
     here = (found.content if found else None) or ""
     if file.block is not None:
-        return splice(here, file.block)
+        return splice(here, file.block, first=file.first)
     if file.lines is not None:
         return with_lines(here, file.lines)
     return file.content.text if isinstance(file.content, Hidden) else file.content
 
 
-def splice(text: str, block: str) -> str:
+def splice(text: str, block: str, *, first: bool = False) -> str:
     """The text with our block in it, where it was or else at the end; an empty block is taken out.
+
+    :param first: at the start instead of the end.
 
     Laws: a second splice of the same block changes nothing; every other line is kept, in order.
     """
     lines = text.splitlines(keepends=True)
     bare = [line.rstrip("\r\n") for line in lines]
-    begin = bare.index(BEGIN) if BEGIN in bare else len(lines)
+    begin = bare.index(BEGIN) if BEGIN in bare else 0 if first else len(lines)
     end = bare.index(END, begin) + 1 if END in bare[begin:] else begin
     head, tail = lines[:begin], lines[end:]
     if not block.strip():
@@ -286,11 +293,13 @@ def _pictures(file: File, found: Found | None) -> tuple[dict[str, Any] | None, d
         }
     if file.state == "absent":
         return before, None
+    # To whom a new file belongs when nobody says it is the system's choice.
+    owner, group = file.owner or (found and found.owner), file.group or (found and found.group)
     after: dict[str, Any] = {
         "kind": "directory" if file.state == "directory" else "regular file",
         "mode": _octal(_mode(file, found)),
-        "owner": file.owner or (found.owner if found else "root"),
-        "group": file.group or (found.group if found else "root"),
+        **({"owner": owner} if owner else {}),
+        **({"group": group} if group else {}),
     }
     if text is not None:
         after["content"] = _shown(file, text, "a secret" if here == text else "another secret")

@@ -14,7 +14,7 @@ from .._core.host import Host, WritableHost
 from .._core.plan import Step
 from .files import DAEMON_RELOAD, File, Files, Found, Hidden, Notice, wanted_text
 from .packages import Installed, Packages, parse_query, parse_versions
-from .units import Unit, Units, parse_show
+from .units import Unit, Units, demand_types, parse_show
 
 MARKS = "/var/run/twin/owed"
 HOST_KEYS = "/etc/ssh"
@@ -132,7 +132,7 @@ def _tell(host: WritableHost, notice: Notice) -> None:
         host.change(["systemctl", "daemon-reload"])
     elif host.system == "FreeBSD":
         # Asked first, for a service that does not run is no failure, and one that is not there is none yet.
-        if host.run(["service", unit, "onestatus"], ok=range(256)).rc == 0:
+        if _service_runs(host, unit):
             host.change(["service", unit, f"one{verb}"])
     else:
         # 5: there is no such unit yet, so nothing of it runs (systemctl(1), EXIT STATUS).
@@ -182,19 +182,49 @@ def apply_packages(host: WritableHost, step: Step) -> None:
 
 
 def read_units(host: Host, wanted: tuple[Unit, ...]) -> Units:
-    """All units by one systemctl(1)."""
+    """All units by one look at the host."""
     if not wanted:
         return {}
-    properties = "--property=Names,LoadState,UnitFileState,ActiveState"
-    units = parse_show(host.run(["systemctl", "show", properties, *(unit.name for unit in wanted)]).out)
+    units = (_read_services if host.system == "FreeBSD" else _read_systemd)(host, wanted)
     if host.writable:
         return units
     # Before a first run the package that brings the unit may not be installed yet.
     return {name: unit or {"enabled": False, "active": False} for name, unit in units.items()}
 
 
+def _read_systemd(host: Host, wanted: tuple[Unit, ...]) -> Units:
+    demand_types(wanted)
+    properties = "--property=Names,LoadState,UnitFileState,ActiveState"
+    return parse_show(host.run(["systemctl", "show", properties, *(unit.name for unit in wanted)]).out)
+
+
+def _read_services(host: Host, wanted: tuple[Unit, ...]) -> Units:
+    """service(8) lists what there is and what starts at boot; whether one runs each has to be asked."""
+    there = host.run(["service", "-l"]).out.split()
+    enabled = {path.rpartition("/")[2] for path in host.run(["service", "-e"]).out.split()}
+    return {
+        unit.name: {
+            "enabled": unit.name in enabled,
+            # A script that starts nothing which stays knows no status, so only what is declared is asked for.
+            **({} if unit.active is None else {"active": _service_runs(host, unit.name)}),
+        }
+        if unit.name in there
+        else None
+        for unit in wanted
+    }
+
+
+def _service_runs(host: Host, name: str) -> bool:
+    # "one": whether or not it is enabled (rc.subr(8)); any other code than 0 is a no.
+    return host.run(["service", name, "onestatus"], ok=range(256)).rc == 0
+
+
 def apply_unit(host: WritableHost, step: Step) -> None:
     """One step of `units.plan_units`."""
+    if host.system == "FreeBSD":
+        # It may answer 0 and have done nothing; reading the units again shows that.
+        host.change(["service", step.key, f"one{step.verb}" if step.verb in ("start", "stop") else step.verb])
+        return
     try:
         host.change(["systemctl", step.verb, step.key])
     except CommandFailed as error:

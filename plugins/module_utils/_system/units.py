@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Units of systemd: whether they start at boot and whether they run. Pure."""
+"""Units of systemd and services of rc(8): whether they start at boot and whether they run. Pure."""
 
 from __future__ import annotations
 
@@ -33,24 +33,31 @@ class Unit:
 
 
 Units: TypeAlias = "Mapping[str, Mapping[str, bool] | None]"
-"""Per name ``enabled`` and ``active``; None for a unit that does not exist."""
+"""Per name ``enabled`` and ``active``, as far as they are asked for; None for a unit that does not exist."""
 
 
 def parse_units(items: Iterable[Mapping[str, Any]]) -> tuple[Unit, ...]:
     """The options of module ``units``.
 
-    :raises Refused: for a name without its type, and for one listed twice.
+    :raises Refused: for a name listed twice.
     """
     units = tuple(Unit(item["name"], item.get("enabled"), item.get("active")) for item in items)
+    twice = doubles(unit.name for unit in units)
+    if twice:
+        raise Refused(f"units {', '.join(twice)}", "listed more than once", "describe each unit in one item")
+    return units
+
+
+def demand_types(units: Iterable[Unit]) -> None:
+    """See that each name has its type, as systemd wants it.
+
+    :raises Refused: for one without.
+    """
     bare = [unit.name for unit in units if "." not in unit.name]
     if bare:
         raise Refused(
             f"units {', '.join(bare)}", "the type is missing", f"write {bare[0]}.service or the like"
         )
-    twice = doubles(unit.name for unit in units)
-    if twice:
-        raise Refused(f"units {', '.join(twice)}", "listed more than once", "describe each unit in one item")
-    return units
 
 
 def parse_show(text: str) -> dict[str, dict[str, bool] | None]:
@@ -77,7 +84,7 @@ def plan_units(current: Units, wanted: tuple[Unit, ...]) -> Plan:
         found = current.get(unit.name)
         if found is None:
             if any(unit.declared.values()):
-                sentence = f"unit {unit.name}: systemd knows no such unit; install what brings it"
+                sentence = f"unit {unit.name}: the host knows no such unit; install what brings it"
                 steps.append(Step(unit.name, "refuse", sentence, effect=Effect.IMPOSSIBLE))
             continue
         differ = differing(unit.declared, found)

@@ -47,6 +47,7 @@ class WantedDataset:
     :param properties: what shall hold; None for "no value of its own".
     :param initial: given at creation, never looked at again.
     :param mounted: None for "as it is".
+    :param copy_of: the snapshot whose content a new one begins with, in blocks of its own.
     """
 
     name: str
@@ -59,6 +60,7 @@ class WantedDataset:
     mounted: bool | None = None
     present: bool = True
     recursive: bool = False
+    copy_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class State:
 
     :param datasets: all of them.
     :param snapshots: per dataset that may go, its snapshots and how often each is held.
-    :param origins: those snapshots that are declared as origins and exist.
+    :param origins: those snapshots that are declared as origins, or to be copied, and exist.
     :param tentative: whether parents, pools and origins that are missing may still be made before
         the run comes (check mode).
     """
@@ -158,6 +160,8 @@ def parse_dataset(item: Mapping[str, Any]) -> WantedDataset:
             raise Refused(
                 what, f"its origin {item['origin']} is in another pool", "send the snapshot there first"
             )
+    if item.get("copy_of"):
+        _check_copy(what, item, kind, properties)
     if item.get("renamed_from"):
         check_dataset_name(item["renamed_from"], f"renamed_from of {what}")
         if pool_of(item["renamed_from"]) != pool_of(name):
@@ -177,7 +181,7 @@ def parse_dataset(item: Mapping[str, Any]) -> WantedDataset:
     return WantedDataset(
         name, kind, properties, {key: value for key, value in initial.items() if value is not None},
         item.get("origin") or "", item.get("renamed_from") or "", bool(item.get("promote")),
-        item.get("mounted"), present, bool(item.get("recursive")),
+        item.get("mounted"), present, bool(item.get("recursive")), item.get("copy_of") or "",
     )  # fmt: skip
 
 
@@ -188,6 +192,20 @@ def _check_pairs(what: str, properties: Mapping[str, str | None], initial: Mappi
     empty = sorted(key for key, value in initial.items() if value is None)
     if empty:
         raise Refused(what, f"{empty[0]} in initial has no value", "leave it out")
+
+
+def _check_copy(what: str, item: Mapping[str, Any], kind: str, properties: Iterable[str]) -> None:
+    check_snapshot_name(item["copy_of"], f"copy_of of {what}")
+    if item.get("origin"):
+        raise Refused(what, "it is to be a clone and a copy", "leave out origin or copy_of")
+    if kind == VOLUME:
+        raise Refused(what, "volumes are not copied", "make it a clone with origin")
+    # It is there before its properties can be set: only what is compared on every run is sure to follow.
+    if item.get("initial"):
+        raise Refused(what, "a copy has no initial properties", "write them under properties")
+    fixed = sorted(CREATION_ONLY & set(properties))
+    if fixed:
+        raise Refused(what, f"a copy has the {fixed[0]} of what it is a copy of", f"leave {fixed[0]} out")
 
 
 def _check_mount(what: str, item: Mapping[str, Any], kind: str, properties: Mapping[str, str | None]) -> None:
@@ -288,6 +306,11 @@ class _Planner:
                 f"{item.name} is {f'a clone of {existing.origin}' if existing.origin else 'no clone'}, "
                 f"not a clone of {item.origin}; rename it away or destroy it to have it made anew"
             )
+        if item.copy_of and existing.origin:
+            yield (
+                f"{item.name} is a clone of {existing.origin}, no copy; "
+                "rename it away or destroy it to have it made anew"
+            )
         yield from self._rivals(item, existing.origin)
         old = item.renamed_from
         if old in self.view and item.name not in self.renames and old not in self._declared():
@@ -336,6 +359,8 @@ class _Planner:
             yield f"{name} cannot be made because {parent} does not exist; declare {parent} too"
         if item.origin and item.origin not in self.current.origins:
             yield f"{name} cannot be cloned because {item.origin} does not exist; make that snapshot first"
+        if item.copy_of and item.copy_of not in self.current.origins:
+            yield f"{item.copy_of}, of which {name} is to be a copy, does not exist; make that snapshot first"
 
     def _fixed(self, item: WantedDataset, existing: Dataset) -> Iterator[str]:
         """Differences that no step can mend."""
@@ -379,17 +404,19 @@ class _Planner:
         words = [f"create {_NOUN[kind]} {item.name}"]
         if item.origin:
             words.append(f"as a clone of {item.origin}")
+        if item.copy_of:
+            words.append(f"as a copy of {item.copy_of}")
         if size:
             words.append(f"of {shown('volsize', size)}")
         if given:
             words.append("with " + ", ".join(f"{key}={shown(key, value)}" for key, value in given.items()))
         picture: dict[str, Any] = {
-            "type": kind, "origin": item.origin, "mounted": item.mounted,
+            "type": kind, "origin": item.origin, "copy_of": item.copy_of, "mounted": item.mounted,
             "volsize": shown("volsize", size) if size else "",
             **{key: shown(key, value) for key, value in given.items()},
         }  # fmt: skip
         args = {
-            "kind": kind, "size": size, "origin": item.origin,
+            "kind": kind, "size": size, "origin": item.origin, "copy_of": item.copy_of,
             "properties": {key: spelled(key, value) for key, value in given.items()},
             "settle": {item.name: item.mounted} if item.mounted is not None else {},
         }  # fmt: skip
@@ -560,8 +587,8 @@ class _Planner:
     def _needs(self, item: WantedDataset) -> tuple[str, ...]:
         """The datasets that must be settled first."""
         needs = list(ancestors_of(item.name))
-        if item.origin and item.name not in self.view:
-            needs.append(item.origin.partition("@")[0])
+        if item.name not in self.view:
+            needs += [source.partition("@")[0] for source in (item.origin, item.copy_of) if source]
         # Whatever has this name now must have been renamed.
         needs += [new for new, old in self.renames.items() if old == item.name]
         return tuple(need for need in needs if need != item.name)

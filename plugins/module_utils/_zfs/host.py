@@ -14,6 +14,7 @@ from typing import Any
 
 from .._core.errors import CommandFailed, CommandMissing
 from .._core.host import Host, WritableHost, expect
+from .._core.pipe import Meter
 from .._core.plan import Step
 from .dataset import FILESYSTEM, Dataset, State, Wanted, exported
 from .model import (
@@ -105,14 +106,14 @@ def _going(wanted: Wanted, datasets: Collection[str]) -> list[str]:
 
 
 def _origins(wanted: Wanted, datasets: Mapping[str, Dataset]) -> list[str]:
-    """The snapshots of which a clone may have to be made."""
-    return sorted(
-        {
-            item.origin
-            for item in wanted.present
-            if item.origin and (item.name not in datasets or datasets[item.name].origin != item.origin)
-        }
-    )
+    """The snapshots of which a clone or a copy may have to be made."""
+    cloned = {
+        item.origin
+        for item in wanted.present
+        if item.origin and (item.name not in datasets or datasets[item.name].origin != item.origin)
+    }
+    copied = {item.copy_of for item in wanted.present if item.copy_of and item.name not in datasets}
+    return sorted(cloned | copied)
 
 
 def list_datasets(host: Host) -> dict[str, Dataset]:
@@ -208,13 +209,19 @@ def apply_dataset(host: WritableHost, step: Step) -> None:
     """One step of `plan_datasets`."""
     args = step.args
     match step.verb:
+        case "create" if args["copy_of"]:
+            _copy(host, step.key, args["copy_of"], args["properties"])
         case "create":
             _create(host, step.key, args)
         case "rename":
             rename_dataset(host, args["from"], args["to"])
         case "set":
             pairs = [f"{key}={value}" for key, value in args["properties"].items()]
-            patiently(host, ["zfs", "set", *pairs, step.key])
+            # A host sets no mountpoint of what belongs to a jail: that must end with a call of its own.
+            freed = [pair for pair in pairs if pair in ("jailed=off", "zoned=off")]
+            for each in (freed, [pair for pair in pairs if pair not in freed]):
+                if each:
+                    patiently(host, ["zfs", "set", *each, step.key])
         case "inherit":
             patiently(host, ["zfs", "inherit", args["property"], step.key])
         case "promote":
@@ -238,6 +245,25 @@ def _create(host: WritableHost, name: str, args: Mapping[str, Any]) -> None:
         # It exists; whether it must be mounted is for its declaration to say.
         if "successfully created, but not" not in error.facts.get("stderr", ""):
             raise
+
+
+def _copy(host: WritableHost, name: str, snapshot: str, properties: Mapping[str, str]) -> None:
+    """Make a dataset of what a snapshot holds, in blocks of its own."""
+    sender, receiver = ["zfs", "send", snapshot], ["zfs", "receive", name]
+    joined = host.pipe(sender, host, receiver, Meter())
+    arrived = f"{name}@{snapshot.partition('@')[2]}"
+    # A receive whose mount failed is complete all the same.
+    if (joined.sender_rc or joined.receiver_rc) and not _existing(host, [arrived]):
+        cause = joined.receiver_err if joined.receiver_rc else joined.sender_err
+        raise CommandFailed(
+            f"{name} could not be made as a copy of {snapshot}", " ".join(cause.split()), "run it again",
+            command=receiver, stderr=cause,
+        )  # fmt: skip
+    # While it is kept, all that changes takes its space twice.
+    patiently(host, ["zfs", "destroy", arrived])
+    for key, value in properties.items():
+        # Not every ZFS sets them as it receives (zfs receive -o).
+        patiently(host, ["zfs", "set", f"{key}={value}", name])
 
 
 def rename_dataset(host: WritableHost, old: str, new: str) -> None:

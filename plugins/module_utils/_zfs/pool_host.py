@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -129,26 +129,39 @@ def _exists(host: Host, device: str) -> bool:
 
 def _uses(host: Host, devices: Sequence[str], real: Mapping[str, str]) -> dict[str, str]:
     """Per device what it is used for; those that are free are left out."""
+    if not devices:
+        return {}
     found = signatures(host, devices)
-    for path, use in (("/proc/mounts", "it is mounted at {}"), ("/proc/swaps", "it is swap space")):
-        for line in (host.read(path) or "").splitlines():
-            words = line.split()
-            for device in devices:
-                if words and words[0] in (device, real[device]):
-                    found[device] = use.format(words[1])
+    for used, what_for in _used_by_the_system(host):
+        found |= {device: what_for for device in devices if used in (device, real[device])}
     return found
 
 
+def _used_by_the_system(host: Host) -> Iterator[tuple[str, str]]:
+    """Devices that are mounted or swapped to, and a sentence for each."""
+    if host.system == "FreeBSD":
+        # mount(8) -p prints lines of fstab(5); swapctl(8) names devices in full.
+        mounts, swaps = host.run(["mount", "-p"]).out, host.run(["swapctl", "-l"]).out
+    else:
+        mounts, swaps = (host.read(path) or "" for path in ("/proc/mounts", "/proc/swaps"))
+    for line in mounts.splitlines():
+        device, folder, *_more = line.split()
+        yield device, f"it is mounted at {folder}"
+    for line in swaps.splitlines():
+        yield line.split()[0], "it is swap space"
+
+
 def signatures(host: Host, devices: Sequence[str]) -> dict[str, str]:
-    """What is written on these devices, as far as the host can tell: blkid(8), or fstyp(8) of FreeBSD."""
-    found: dict[str, str] = {}
+    """What is written on these devices, as far as the host can tell."""
     if not devices:
-        return found
-    try:
-        # Exit code 2: nothing is known of any of them; 8: one holds several signatures.
-        output = host.run(["blkid", "-p", *devices], ok=(0, 2, 8))
-    except CommandMissing:
-        return _signatures_of_freebsd(host, devices)
+        return {}
+    return (_signatures_of_freebsd if host.system == "FreeBSD" else _signatures_of_linux)(host, devices)
+
+
+def _signatures_of_linux(host: Host, devices: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    # blkid(8): exit code 2 when nothing is known of any of them, 8 when one holds several signatures.
+    output = host.run(["blkid", "-p", *devices], ok=(0, 2, 8))
     for line in (output.out + output.err).splitlines():
         device, colon, rest = line.partition(": ")
         if colon and device in devices:
@@ -165,9 +178,13 @@ def signatures(host: Host, devices: Sequence[str]) -> dict[str, str]:
 
 
 def _signatures_of_freebsd(host: Host, devices: Sequence[str]) -> dict[str, str]:
+    # gpart(8): a line for each partition, its disk last. fstyp(8) tells nothing of partitions.
+    rows = [line.split() for line in host.run(["gpart", "status", "-s"]).out.splitlines()]
+    found = {f"/dev/{row[-1]}": "it holds partitions" for row in rows}
     # fstyp(8): exit code 1 when it recognises nothing.
     kinds = {device: host.run(["fstyp", "-u", device], ok=(0, 1)).out.strip() for device in devices}
-    return {device: f"it holds {kind}" for device, kind in kinds.items() if kind}
+    found |= {device: f"it holds {kind}" for device, kind in kinds.items() if kind}
+    return {device: found[device] for device in devices if device in found}
 
 
 def _of_other_pools(

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.twin.datacenter.plugins.module_utils._core import check as asking
+from ansible_collections.twin.datacenter.plugins.module_utils._core.check import Check
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import (
     CommandFailed,
     CommandMissing,
@@ -23,7 +25,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.host import 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Outcome, reconcile
 from ansible_collections.twin.datacenter.plugins.module_utils._core.plan import Effect
 from ansible_collections.twin.datacenter.plugins.module_utils._lxc import host as lxc
-from ansible_collections.twin.datacenter.plugins.module_utils._lxc.model import Check, parse_container
+from ansible_collections.twin.datacenter.plugins.module_utils._lxc.model import parse_container
 from ansible_collections.twin.datacenter.plugins.module_utils._lxc.plan import verdict
 from ansible_collections.twin.datacenter.plugins.modules.lxc_container import SUBJECT
 from tests.doubles.lxc import PATH, LxcHost
@@ -241,7 +243,7 @@ def test_a_step_that_lies_is_found_out() -> None:
 
 def test_a_start_waits_for_an_answer_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """community.general.lxc_container waits for whole seconds, whether it answers or not."""
-    monkeypatch.setattr(lxc, "_PAUSE", 0)
+    monkeypatch.setattr(asking, "PAUSE", 0)
     host = LxcHost({"web": CONFIG})
     outcome = run(host, config={"lxc.net.0.ipv4.address": "192.0.2.30/24"}, check={"http": "/"})
     assert outcome.measured[0]["answered_after"] < 1
@@ -259,7 +261,7 @@ def test_a_start_waits_for_an_answer_and_no_longer(monkeypatch: pytest.MonkeyPat
 def test_a_container_that_never_answers(
     check: dict[str, Any] | None, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lxc, "_PAUSE", 0)
+    monkeypatch.setattr(asking, "PAUSE", 0)
     host = LxcHost({"web": CONFIG}, silent=["web"])
     container = parse_container({"name": "web", "address": "192.0.2.30", "check": check})
     lxc.start(host, "web")

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.twin.datacenter.plugins.module_utils._core.check import Check
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
 from ansible_collections.twin.datacenter.plugins.module_utils._lxc.model import (
-    Check,
     Config,
     controllers_of,
     machine_config,

@@ -10,10 +10,10 @@ import pytest
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.arguments import (
-    containers_of,
     data_folders,
     datasets_of,
     evacuated,
+    items_of,
     machines_here,
     migration_report,
     migration_target,
@@ -116,6 +116,18 @@ def test_the_timer_of_an_absent_machine_goes() -> None:
     assert [item["name"] for item in replicas_of(GONE.values(), "castor")] == ["tap"]
 
 
+def test_a_machine_of_freebsd_is_a_jail_that_boots_where_it_belongs() -> None:
+    web = Machine("web", "jail", "castor", "freebsd-14.3", memory=2**30, addresses=("192.0.2.22/24",))
+    pair = Pair("lab", "freebsd", "castor", "tank", "br0", Peer("pollux", ("10.1.0.2",)))
+    items = items_of([web], pair)
+    (jail,) = items["jails"]
+    assert items["containers"] == data_folders([web], pair, []) == []
+    assert (jail["name"], jail["state"], jail["boot"], jail["check"]) == ("web", "started", True, None)
+    assert jail["path"] == "/tank/machines/web/root"
+    assert jail["limits"] == {"memoryuse": 2**30}
+    assert jail["parameters"]["exec.prepare"] == ["/usr/local/sbin/twin guard web"]
+
+
 def test_cron_replicates_on_freebsd() -> None:
     arguments = timers_of([SSA, *GONE.values()], "freebsd")
     line = "@450 root /usr/local/sbin/twin replicate ssa 2>&1 | logger -t twin-replicate\n"
@@ -135,8 +147,21 @@ def test_the_datasets_of_a_machine() -> None:
     assert root["properties"] == data["properties"] == {"refquota": "8G"}
 
 
+def test_a_thick_jail_has_a_root_of_its_own() -> None:
+    web = Machine("web", "jail", "castor", "freebsd-14.3", options={"thick": True, "allow.raw_sockets": True})
+    pair = replace(PAIR, platform="freebsd")
+    _top, root, _data = datasets_of(web, pair)
+    assert root["copy_of"] == "tank/images/freebsd-14.3@base"
+    assert "origin" not in root
+    (jail,) = items_of([web], pair)["jails"]
+    assert jail["parameters"]["allow.raw_sockets"] is True
+    assert "thick" not in jail["parameters"]
+
+
 def test_a_container_need_not_serve_before_its_service_is_there() -> None:
-    (container,) = containers_of([SSA], PAIR)
+    items = items_of([SSA], PAIR)
+    (container,) = items["containers"]
+    assert items["jails"] == []
     assert container["check"] is None
     assert container["name"] == "ssa"
 

@@ -73,7 +73,7 @@ def write(server: MachineServer) -> None:
     server.zfs.state.datasets["tank/machines/ssa/data"].content = "acknowledged"
 
 
-@pytest.mark.parametrize("flavour", ["fuse", "openzfs-2.3"])
+@pytest.mark.parametrize("flavour", ["fuse", "openzfs-2.3", "freebsd-14.3", "freebsd-15.0"])
 def test_there_and_back(tmp_path: Path, flavour: str) -> None:
     servers = castor, pollux = two_servers(str(tmp_path), flavour)
     write(castor)
@@ -82,6 +82,23 @@ def test_there_and_back(tmp_path: Path, flavour: str) -> None:
     assert isinstance(moved(pollux, castor, "castor"), Done)
     assert brought_to_an_end(servers) is castor
     assert castor.station.owner("ssa") == Owner("castor", 3)
+
+
+def test_a_jail_with_a_dataset_of_its_own_there_and_back(tmp_path: Path) -> None:
+    scratch = "tank/machines/ssa/scratch"
+    options = {"datasets": {"scratch": "/scratch"}, "vnet": False, "allow.raw_sockets": True}
+    servers = castor, pollux = two_servers(str(tmp_path), "freebsd-14.3", options=options)
+    castor.zfs.state.datasets[scratch].content = "the jail's own"
+    write(castor)
+    for here, there in ((castor, pollux), (pollux, castor)):
+        assert isinstance(moved(here, there, there.name), Done)
+        assert brought_to_an_end(servers) is there
+        assert written(there, scratch) == "the jail's own"
+        jid = there.kernel.find("ssa").jid
+        assert there.kernel.delegated == {scratch: jid}
+        values = there.run(["zfs", "get", "-H", "-o", "value", "jailed,mountpoint,mounted", scratch]).out
+        assert values.split() == ["on", "/scratch", "no"]
+        assert there.kernel.jails()[0].params["ip4.addr"] == ["192.0.2.21"]
 
 
 def test_where_it_is_already(servers: Servers) -> None:
@@ -105,12 +122,13 @@ def test_a_stopped_machine_stays_stopped(servers: Servers) -> None:
     assert "lxc.uts.name" in pollux.files["/var/lib/lxc/ssa/config"]
 
 
+@pytest.mark.parametrize("flavour", ["fuse", "freebsd-14.3"])
 @pytest.mark.parametrize("where", ["castor", "pollux"])
 @pytest.mark.parametrize("how", ["killed", "power cut", "fails"])
-def test_interrupted_before_each_change(tmp_path: Path, where: str, how: str) -> None:
+def test_interrupted_before_each_change(tmp_path: Path, where: str, how: str, flavour: str) -> None:
     """Every change of either server in turn is the one that is not made (of like accidents, every third)."""
     for number in itertools.count(step=1 if how == "killed" else 3):
-        servers = castor, pollux = two_servers(str(tmp_path))
+        servers = castor, pollux = two_servers(str(tmp_path), flavour)
         write(castor)
         sick = castor if where == "castor" else pollux
         left = number
@@ -141,10 +159,13 @@ def test_interrupted_before_each_change(tmp_path: Path, where: str, how: str) ->
             break
 
 
+@pytest.mark.parametrize("flavour", ["fuse", "freebsd-14.3"])
 @pytest.mark.parametrize("lasting", [True, False])
-def test_the_link_breaks_before_each_change_of_the_target(tmp_path: Path, lasting: bool) -> None:
+def test_the_link_breaks_before_each_change_of_the_target(
+    tmp_path: Path, lasting: bool, flavour: str
+) -> None:
     for number in itertools.count():
-        servers = castor, pollux = two_servers(str(tmp_path))
+        servers = castor, pollux = two_servers(str(tmp_path), flavour)
         write(castor)
         left = number
 
@@ -180,7 +201,7 @@ def test_undo_takes_back_what_was_not_committed(servers: Servers) -> None:
     castor.fault = lambda argv: None
     assert not castor.running
     with pytest.raises(TwinError, match="is being moved to pollux"):
-        castor.lxc.station.start(castor.station.journal("ssa"))  # type: ignore[arg-type]
+        castor.station.start(castor.station.journal("ssa"))  # type: ignore[arg-type]
     assert undo(driver(pollux, castor, quiet)) == Relay("castor")
     undo(driver(castor, pollux, quiet))
     assert brought_to_an_end(servers) is castor

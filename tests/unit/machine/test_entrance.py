@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.entrance import (
+    WAYS,
     NotEntered,
     entrance,
     verdict,
@@ -35,13 +37,36 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return environment
 
 
+@pytest.fixture(
+    scope="module",
+    params=[
+        "sh",
+        pytest.param("csh", marks=pytest.mark.skipif(not shutil.which("csh"), reason="there is no csh here")),
+    ],
+)
+def shell(request: pytest.FixtureRequest) -> str:
+    """The account's shell on the server; that of root is csh on FreeBSD before 14."""
+    return str(shutil.which(request.param))
+
+
+@pytest.mark.parametrize("kind", WAYS)
 @settings(max_examples=40, deadline=None)
 @given(words)
-def test_words_arrive_byte_for_byte(server: dict[str, str], argv: list[str]) -> None:
+def test_words_arrive_byte_for_byte(server: dict[str, str], shell: str, kind: str, argv: list[str]) -> None:
     command = shlex.join(["printf", r"%s\0", *argv])
-    line = entrance("lxc", "ssa", command, MARK)
-    done = subprocess.run(["/bin/sh", "-c", line], env=server, capture_output=True, check=True)
+    line = entrance(kind, "ssa", command, MARK)
+    done = subprocess.run([shell, "-c", line], env=server, capture_output=True, check=True)
     assert done.stdout == b"".join(word.encode() + b"\0" for word in argv)
+
+
+@given(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), st.sampled_from(sorted(WAYS))
+)
+def test_no_shell_finds_anything_to_read_in_the_line(command: str, kind: str) -> None:
+    """Csh reads ``!`` and ends of lines between single quotes too, and sh the single quotes alone."""
+    line = entrance(kind, "ssa", command, MARK)
+    assert line.isascii() and line.isprintable() and "!" not in line
+    assert line.count("'") == 4
 
 
 @given(st.integers(0, 255), st.binary())
@@ -61,5 +86,5 @@ def test_a_state_is_told_as_the_server_tells_it() -> None:
 
 
 def test_a_kind_without_a_way_is_refused() -> None:
-    with pytest.raises(Refused, match="no way leads into machines of kind qemu; use lxc"):
+    with pytest.raises(Refused, match="no way leads into machines of kind qemu; use lxc, jail"):
         entrance("qemu", "ssa", "true", MARK)

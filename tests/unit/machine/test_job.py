@@ -65,8 +65,8 @@ def test_one_step_or_none() -> None:
 
 
 def test_the_job_outlives_whoever_started_it() -> None:
-    assert job_argv(WANTED, systemd=True)[0] == "systemd-run"
-    assert job_argv(WANTED, systemd=False)[:2] == ["daemon", "-f"]
+    assert job_argv(WANTED, "Linux")[0] == "systemd-run"
+    assert job_argv(WANTED, "FreeBSD")[:2] == ["daemon", "-f"]
 
 
 @pytest.mark.parametrize("params", [{"name": "a b", "to": "pollux"}, {"name": "ssa", "to": "-x"}])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import reconcile
-from ansible_collections.twin.datacenter.plugins.module_utils._network.model import moved, parse_interfaces
+from ansible_collections.twin.datacenter.plugins.module_utils._network.networkd import moved, parse_interfaces
 from ansible_collections.twin.datacenter.plugins.modules.bridge import SUBJECT
 from tests.doubles.memory import MemoryHost
 from tests.doubles.system import server

@@ -15,6 +15,8 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.errors impor
 from ansible_collections.twin.datacenter.plugins.module_utils._core.host import Output
 from ansible_collections.twin.datacenter.plugins.module_utils._parity.host import read_facts
 from ansible_collections.twin.datacenter.plugins.module_utils._parity.model import WEIGHTS, compare
+from tests.doubles.freebsd.host import FreebsdHost
+from tests.doubles.freebsd.kernel import Interface
 from tests.doubles.memory import MemoryHost, answered
 from tests.doubles.system import Dpkg
 
@@ -75,12 +77,37 @@ def test_facts_of_a_server() -> None:
     found = facts()
     assert found["processors"] == 2 and found["processor flags"] == ["fpu", "sse2"]
     assert found["memory"] == "24064M"
-    assert found["Debian release"] == "13" and found["kernel release"] == "6.12.48"
+    assert found["release"] == "13" and found["kernel release"] == "6.12.48"
     assert found["package lxc"] == "1:6.0" and found["package zfs-fuse"] is None
     assert found["bridge br0"] == "present"
     assert found["interface eth0"] == "10000 Mb/s" and found["interface eth1"] == "no carrier"
     assert found["pool version"] == "23" and found["pool features"] == []
     assert found["image debian-13"] == "42" and "free" not in str(found.keys())
+
+
+def freebsd(host: FreebsdHost) -> dict[str, Any]:
+    host.kernel.interfaces.append(Interface("bridge0", "bridge"))
+    return {fact.key: fact.value for fact in read_facts(host.reader(), "tank", "bridge0", ["sudo"])}
+
+
+def test_facts_of_a_freebsd_server() -> None:
+    host = FreebsdHost({"/bin/freebsd-version": 'USERLAND_VERSION="14.3-RELEASE-p2"\n'})
+    found = freebsd(host)
+    assert found["architecture"] == "amd64" and found["kernel release"] == "14.3-RELEASE"
+    assert found["processors"] == 4 and found["processor model"].startswith("Intel(R) Xeon(R)")
+    assert found["memory"] == "8G"
+    assert found["release"] == "14.3-RELEASE" and found["patch level"] == "2"
+    assert found["bridge bridge0"] == "present" and found["interface em0"] == "1000baseT"
+    assert [key for key in found if key.startswith("interface ")] == ["interface em0"]
+    assert found["package sudo"] is None and found["limits of machines"] == "on"
+
+
+def test_a_freebsd_server_without_patches_and_limits() -> None:
+    host = FreebsdHost(release="15.0")
+    host.kernel.racct = False
+    found = freebsd(host)
+    assert found["release"] == "15.0-RELEASE" and found["patch level"] == "0"
+    assert found["limits of machines"] == "off"
 
 
 def test_features_that_are_not_in_use_do_not_count() -> None:

@@ -4,13 +4,19 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import functools
 import hashlib
+import http.server
 import io
+import shutil
+import subprocess
 import tarfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +57,50 @@ def tarball(path: Path) -> str:
         member.size = 3
         tar.addfile(member, io.BytesIO(b"x=y"))
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+SITE_OF = '#!/bin/sh\nUSERLAND_VERSION="{}"\n'
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Callable[..., Path]:
+    """Makes distribution files of FreeBSD out of what is here; returns their folder."""
+
+    def make(version: str = "14.3-RELEASE-p2", name: str = "bin/freebsd-version") -> Path:
+        root, folder = tmp_path / "root", tmp_path / "14.3-RELEASE"
+        shutil.rmtree(root, ignore_errors=True)
+        folder.mkdir(exist_ok=True)
+        for path, mode, text in ((name, 0o555, SITE_OF.format(version)), ("usr/bin/su", 0o4555, "su")):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text)
+            (root / path).chmod(mode)
+        subprocess.run(["tar", "-cJf", folder / "base.txz", "-C", root, "."], check=True)
+        checksum = hashlib.sha256((folder / "base.txz").read_bytes()).hexdigest()
+        (folder / "MANIFEST").write_text(f'base.txz\t{checksum}\t4\tbase\t"Base system (MANDATORY)"\ton\n')
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """The address at which the folder is served."""
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_words: object) -> None:
+        """Nobody wants to know."""
+
+
+def freebsd(mirror: Path | str, **others: str) -> Image:
+    return Image("jails", release="14.3", mirror=(str(mirror),), **others)  # type: ignore[arg-type]
 
 
 DEBIAN = Image("debian", suite="trixie", packages=("dbus",))
@@ -151,3 +201,116 @@ def test_a_second_process_waits_for_the_first(
     other.join()
     assert "image a: another process builds it, waiting" in said
     assert len(list(action.cache().glob("*.tar.gz"))) == 1
+
+
+# ---- FreeBSD ------------------------------------------------------------------------------------
+
+
+def test_a_release_of_a_folder_is_taken_as_it_is_once(said: Said, site: Callable[..., Path]) -> None:
+    image = freebsd(site())
+    finished = action.build(image, str)
+    assert finished.read_bytes() == Path(image.site, "base.txz").read_bytes()
+    assert "image jails: it is 14.3-RELEASE-p2" in said
+    shutil.rmtree(image.site)
+    assert action.build(image, str) == finished
+
+
+def test_a_folder_is_found_as_a_playbook_names_it(said: Said, site: Callable[..., Path]) -> None:
+    folder = site()
+    assert action.build(freebsd(folder.name), lambda path: str(folder.parent / path)).is_file()
+
+
+def test_a_release_of_an_address(said: Said, site: Callable[..., Path], address: str) -> None:
+    folder = site()
+    pin = hashlib.sha256((folder / "MANIFEST").read_bytes()).hexdigest()
+    image = freebsd(f"{address}/{folder.name}/", sha256=pin)
+    assert action.build(image, str).read_bytes() == (folder / "base.txz").read_bytes()
+    assert f"image jails: reading {address}/{folder.name}/base.txz" in said
+
+
+def test_a_slow_copy_tells_how_far_it_is(
+    said: Said, site: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(action, "SILENCE", 0.0)
+    action.build(freebsd(site()), str)
+    assert "image jails: 0 MiB" in said
+
+
+def refused(image: Image, why: str, kept: int = 0) -> None:
+    """kept: images that were made before."""
+    with pytest.raises(TwinError, match=why):
+        action.build(image, str)
+    assert len([path for path in action.cache().iterdir() if path.suffix != ".lock"]) == kept
+
+
+def test_a_base_that_is_not_the_one_of_its_manifest(said: Said, site: Callable[..., Path]) -> None:
+    folder = site()
+    with (folder / "base.txz").open("ab") as base:
+        base.write(b"x")
+    refused(
+        freebsd(folder), "base.txz of image jails: its sha256 is [0-9a-f]{64}; [0-9a-f]{64} is in MANIFEST"
+    )
+
+
+def test_a_manifest_that_is_not_the_one_declared(said: Said, site: Callable[..., Path]) -> None:
+    refused(
+        freebsd(site(), sha256="0" * 64),
+        f"MANIFEST of image jails: its sha256 is .*; {'0' * 64} was declared",
+    )
+
+
+def test_a_base_of_another_release(said: Said, site: Callable[..., Path]) -> None:
+    refused(freebsd(site("15.0-RELEASE")), "it holds 15.0-RELEASE; release 14.3 was declared")
+    refused(freebsd(site("14.30-RELEASE")), "it holds 14.30-RELEASE; release 14.3 was declared")
+    refused(freebsd(site(name="bin/other")), "it holds no FreeBSD; release 14.3 was declared")
+
+
+def test_a_place_that_has_no_release(said: Said, site: Callable[..., Path], address: str) -> None:
+    refused(freebsd("/nowhere"), "MANIFEST of image jails: /nowhere/MANIFEST: .*No such file")
+    refused(freebsd(address), f"MANIFEST of image jails: {address}/MANIFEST: .*404")
+    folder = site()
+    (folder / "base.txz").unlink()
+    refused(
+        freebsd(folder), "base.txz of image jails: .*No such file.*; name a place from which it can be read"
+    )
+
+
+def test_a_base_that_is_no_tarball(said: Said, site: Callable[..., Path]) -> None:
+    folder = site()
+    (folder / "base.txz").write_bytes(b"no tar at all")
+    checksum = hashlib.sha256(b"no tar at all").hexdigest()
+    (folder / "MANIFEST").write_text(f"base.txz\t{checksum}\n")
+    refused(freebsd(folder), "image jails: its root file system cannot be read")
+
+
+def test_a_release_of_a_tarball(said: Said, site: Callable[..., Path]) -> None:
+    path = site("14.3-RELEASE") / "base.txz"
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    image = Image("own", release="14.3", tarball=str(path), sha256=found)
+    assert action.build(image, str).read_bytes() == path.read_bytes()
+    wrong = Image("own", release="14.3", tarball=str(path), sha256="0" * 64)
+    with pytest.raises(
+        TwinError, match=f"tarball of image own: its sha256 is {found}; {'0' * 64} was declared"
+    ):
+        action.build(wrong, str)
+
+
+def test_a_thin_release_is_made_of_the_whole_one(said: Said, site: Callable[..., Path]) -> None:
+    image = freebsd(site())
+    whole = action.build(image, str)
+    shutil.rmtree(image.site)
+    thin = action.build(replace(image, thin=True), str)
+    assert thin != whole
+    with tarfile.open(thin) as tar:
+        assert tar.getmember("usr/bin").linkname == "../.base/usr/bin"
+    refused(replace(image, release="14.4", thin=True), "MANIFEST of image jails: .*No such file", kept=2)
+
+
+def test_a_full_disk_is_told_in_a_sentence(
+    said: Said, site: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_words: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(action, "_pour", full)
+    refused(freebsd(site()), "image jails could not be finished: .*No space left on device")

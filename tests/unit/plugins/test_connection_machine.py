@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way into a machine, over stand-ins of ssh and LXC."""
+"""The way into a machine, over stand-ins of ssh, LXC and jails."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from ansible.plugins.loader import connection_loader
 from tests.doubles import entrance
 from tests.entrance_cases import EntranceCases, connect
 
+# What a server says of machine tap, which is stopped.
+STOPPED = {"lxc": "its state is STOPPED", "jail": 'its state is jls: jail "tap" not found'}
 
+
+@pytest.mark.parametrize("kind", ["lxc", "jail"])
 class TestOverStandIns(EntranceCases):
     @pytest.fixture
     def server(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -29,14 +33,14 @@ class TestOverStandIns(EntranceCases):
         return folder
 
     @pytest.fixture
-    def variables(self, server: Path) -> dict[str, Any]:
+    def variables(self, server: Path, kind: str) -> dict[str, Any]:
         return {
             "inventory_hostname": "ssa",
             "ansible_host": "192.0.2.11",
             "ansible_user": "alice",
             "ansible_ssh_executable": str(server / "bin" / "ssh"),
             "ansible_ssh_args": "-o ControlMaster=no",
-            "ansible_twin_kind": "lxc",
+            "ansible_twin_kind": kind,
             "ansible_twin_machine": "ssa",
             "ansible_twin_server": "castor",
         }
@@ -50,10 +54,10 @@ class TestOverStandIns(EntranceCases):
         (server / "inside").mkdir()
         return str(server / "inside")
 
-    def test_a_stopped_machine_is_named_with_its_server(self, variables: dict[str, Any]) -> None:
+    def test_a_stopped_machine_is_named_with_its_server(self, variables: dict[str, Any], kind: str) -> None:
         connection = connect({**variables, "ansible_twin_machine": "tap"})
         with pytest.raises(
-            AnsibleConnectionFailure, match="machine tap .* server castor: its state is STOPPED"
+            AnsibleConnectionFailure, match=f"machine tap .* server castor: {STOPPED[kind]}; "
         ):
             connection.exec_command("true")
 
@@ -102,3 +106,7 @@ class TestOverStandIns(EntranceCases):
 
     def test_a_mark_that_a_program_prints_changes_nothing(self, machine: Any) -> None:
         assert machine.exec_command("echo 'twin-0123 255' >&2; exit 254") == (254, b"", b"twin-0123 255\n")
+
+    def test_what_jexec_says_inside_is_no_word_of_ours(self, machine: Any) -> None:
+        said = 'jexec: jail "ssa" not found'
+        assert machine.exec_command(f"echo '{said}' >&2; exit 1") == (1, b"", f"{said}\n".encode())

@@ -74,3 +74,19 @@ def test_a_private_key_in_the_wrong_place_is_not_shown() -> None:
 def test_an_account_listed_twice_is_refused() -> None:
     with pytest.raises(Refused, match="alice stands there twice"):
         access_files([{"name": "alice"}, {"name": "alice"}])
+
+
+def test_names_of_freebsd() -> None:
+    items = access_files([{"name": "alice", "keys": [key()], "sudo": True}], "freebsd")
+    files = {item["path"]: item for item in items}
+    assert {item["group"] for item in items if "group" in item} == {"wheel"}
+    assert files["/etc/ssh/sshd_config.d/20-twin-admins.conf"]["reload"] == ["sshd"]
+    rights = files["/usr/local/etc/sudoers.d/twin-admins"]
+    assert rights["validate"][0] == "/usr/local/sbin/visudo" and "alice ALL=" in rights["content"]
+
+
+def test_another_platform_is_refused() -> None:
+    with pytest.raises(
+        Refused, match="platform proxmox: its accounts are not known here; use debian or freebsd"
+    ):
+        access_files([], "proxmox")

@@ -49,6 +49,13 @@ def test_a_block_is_replaced_where_it_stands(head: str, tail: str, old: str, new
     assert splice(text, "") == head + tail
 
 
+@given(TEXTS, BLOCKS)
+def test_a_first_block_comes_before_the_rest(text: str, block: str) -> None:
+    once = splice(text, block, first=True)
+    assert once == f"{BEGIN}\n{block}\n{END}\n{text}"
+    assert splice(once, block, first=True) == once and splice(once, "", first=True) == text
+
+
 @given(TEXTS, st.lists(st.text(alphabet="ab:0", min_size=1, max_size=4), max_size=4))
 def test_lines_are_added_once_and_nothing_is_lost(text: str, lines: list[str]) -> None:
     result = with_lines(text, lines)
@@ -78,6 +85,7 @@ def test_a_begin_without_an_end_is_no_block() -> None:
         ({"path": "/etc//motd", "content": ""}, "not absolute"),
         ({"path": "/etc/motd", "content": "", "block": ""}, "exclude each other"),
         ({"path": "/etc/motd", "content": "", "state": "absent"}, "means nothing"),
+        ({"path": "/etc/motd", "content": "", "first": True}, "first means nothing without block"),
         ({"path": "/etc/motd", "content": "", "mode": "u+x"}, "octal"),
         ({"path": "/etc/motd", "template": "a.j2"}, "not rendered"),
         ({"path": "/etc/motd"}, "no content is given"),

@@ -12,6 +12,8 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.errors impor
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import reconcile
 from ansible_collections.twin.datacenter.plugins.module_utils._system.units import parse_show
 from ansible_collections.twin.datacenter.plugins.modules.units import SUBJECT
+from tests.doubles.freebsd.host import FreebsdHost
+from tests.doubles.freebsd.world import Fault
 from tests.doubles.memory import MemoryHost
 from tests.doubles.system import server
 
@@ -87,10 +89,39 @@ def test_a_unit_that_does_not_start_shows_its_log() -> None:
 @pytest.mark.parametrize(
     ("items", "words"),
     [
-        ([{"name": "chrony"}], "the type is missing"),
+        ([{"name": "chrony"}], "units chrony: the type is missing; write chrony.service or the like"),
         ([{"name": "a.service"}, {"name": "a.service"}], "more than once"),
     ],
 )
 def test_bad_input_is_refused(items: list[dict[str, Any]], words: str) -> None:
     with pytest.raises(Refused, match=words):
         apply(server(), *items)
+
+
+def test_services_of_freebsd() -> None:
+    host = FreebsdHost({"/etc/rc.conf": 'ntpd_enable="NO"\nsshd_enable="yes"\n'})
+    wanted = ({"name": "ntpd", "enabled": True, "active": True}, {"name": "cron", "active": False},
+              {"name": "sshd", "enabled": True})  # fmt: skip
+    assert apply(host, *wanted) == ["enable ntpd", "start ntpd"]
+    assert 'ntpd_enable="YES"' in (host.read("/etc/rc.conf") or "") and host.read("/var/db/ntp/ntpd.pid")
+    assert not apply(host, *wanted)
+    off = {"name": "ntpd", "enabled": False, "active": False}
+    assert apply(host, off) == ["stop ntpd", "disable ntpd"]
+
+
+def test_a_service_that_starts_nothing_is_not_asked_whether_it_runs() -> None:
+    host = FreebsdHost()
+    apply(host, {"name": "rctl", "enabled": True})
+    assert ("service", "rctl", "onestatus") not in host.calls
+
+
+def test_a_service_that_freebsd_does_not_know() -> None:
+    with pytest.raises(Refused, match="unit chrony.service: the host knows no such unit"):
+        apply(FreebsdHost(), {"name": "chrony.service", "active": True})
+
+
+def test_a_service_that_does_not_start_and_does_not_say_so() -> None:
+    host = FreebsdHost()
+    host.world.faults["service"] = Fault(rc=0, about="onestart")
+    with pytest.raises(TwinError, match="start ntpd"):
+        apply(host, {"name": "ntpd", "active": True})

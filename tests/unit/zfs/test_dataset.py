@@ -23,6 +23,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._zfs.host import e
 from ansible_collections.twin.datacenter.plugins.modules.zfs_dataset import SUBJECT
 from tests.doubles.memory import MemoryHost, Program, answered
 from tests.doubles.zfs import FLAVOURS, zfs_host
+from tests.doubles.zfs_streams import pair, written
 
 BOTH = pytest.mark.parametrize("flavour", ["fuse", "openzfs-2.3"])
 
@@ -168,6 +169,15 @@ def test_an_export_names_only_what_the_dataset_itself_has(flavour: str) -> None:
         ),
         ([{"name": "tank/a", "origin": "other/i@base"}], {}, "is in another pool"),
         ([{"name": "tank/a", "origin": "tank/i"}], {}, "no snapshot name"),
+        ([{"name": "tank/a", "copy_of": "tank/i"}], {}, "no snapshot name"),
+        ([{"name": "tank/a", "copy_of": "tank/i@1", "origin": "tank/i@1"}], {}, "a clone and a copy"),
+        ([{"name": "tank/a", "copy_of": "tank/i@1", "size": "8M"}], {}, "volumes are not copied"),
+        ([{"name": "tank/a", "copy_of": "tank/i@1", "initial": {"x:y": "1"}}], {}, "no initial properties"),
+        (
+            [{"name": "tank/a", "copy_of": "tank/i@1", "properties": {"utf8only": True}}],
+            {},
+            "a copy has the utf8only of what it is a copy of; leave utf8only out",
+        ),
         ([{"name": "tank/a", "renamed_from": "other/a"}], {}, "is in another pool"),
         ([{"name": "tank/a", "renamed_from": "tank/a"}], {}, "tank/a cannot become a part of itself"),
         ([{"name": "tank/a/b", "renamed_from": "tank/a"}], {}, "tank/a cannot become a part of itself"),
@@ -217,6 +227,18 @@ def test_bad_input_is_refused_before_the_host_is_looked_at(
             ["create tank/i", "snapshot tank/i@base", "create tank/a"],
             {"name": "tank/a", "origin": "tank/i@base"},
             "tank/a is no clone, not a clone of tank/i@base",
+        ),
+        (
+            "fuse",
+            ["create tank/i"],
+            {"name": "tank/a", "copy_of": "tank/i@base"},
+            "tank/i@base, of which tank/a is to be a copy, does not exist",
+        ),
+        (
+            "fuse",
+            ["create tank/i", "snapshot tank/i@base", "clone tank/i@base tank/a"],
+            {"name": "tank/a", "copy_of": "tank/i@base"},
+            "tank/a is a clone of tank/i@base, no copy",
         ),
         (
             "openzfs-2.3",
@@ -282,6 +304,38 @@ def test_what_cannot_be_had_is_said_before_anything_is_touched(
         apply(host, {"name": "tank/zz"}, item, allow_destroy=["tank/a"])
     assert sentence in str(refused.value)
     assert not host.changes
+
+
+COPY = {"name": "tank/a", "copy_of": "tank/i@base", "properties": {"atime": False}}
+
+
+@BOTH
+def test_a_copy_needs_nothing_of_what_it_was_made_of(flavour: str) -> None:
+    host, _peer = pair(flavour, "", "create tank/i", "write tank/i hello", "snapshot tank/i@base")
+    assert apply(host, COPY).plan.sentences == [
+        "create file system tank/a as a copy of tank/i@base with atime=off"
+    ]
+    assert written(host, "tank/a") == "hello"
+    assert value(host, "origin", "tank/a") == "-"
+    apply(host, {"name": "tank/i", "state": "absent", "recursive": True}, allow_destroy=["tank/i"])
+    assert host.run(["zfs", "list", "-H", "-o", "name", "-t", "all"]).out.split() == ["tank", "tank/a"]
+    assert check(host, COPY) == []
+
+
+def test_a_copy_that_breaks_off_says_why_and_leaves_nothing() -> None:
+    host, _peer = pair("openzfs-2.3", "", "create tank/i", "snapshot tank/i@base")
+    host.link.breaks = lambda stream: True
+    with pytest.raises(TwinError, match=r"as a copy of tank/i@base: cannot receive .* incomplete stream"):
+        apply(host, COPY)
+    assert names(host) == ["tank", "tank/i"]
+
+
+@BOTH
+def test_a_copy_whose_mount_fails_is_there(flavour: str) -> None:
+    system = ("create tank/i", "snapshot tank/i@base", "create -o readonly=on tank/b")
+    host, _peer = pair(flavour, "", *system)
+    apply(host, {**COPY, "name": "tank/b/a"})
+    assert names(host) == ["tank", "tank/b", "tank/b/a", "tank/i"]
 
 
 def test_two_clones_of_one_dataset_cannot_both_be_promoted() -> None:

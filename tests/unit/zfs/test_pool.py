@@ -29,6 +29,9 @@ from ansible_collections.twin.datacenter.plugins.module_utils._zfs.pool_host imp
     signatures,
 )
 from ansible_collections.twin.datacenter.plugins.modules.zfs_pool import SUBJECT
+from tests.doubles.freebsd import disks
+from tests.doubles.freebsd.host import FreebsdHost
+from tests.doubles.freebsd.kernel import Mount
 from tests.doubles.memory import MemoryHost, answered
 from tests.doubles.zfs import FLAVOURS, zfs_host
 
@@ -297,24 +300,41 @@ def test_a_disk_that_the_system_uses_is_never_taken(path: str, text: str, why: s
         apply(host, {"name": "safe", "vdevs": [MIRROR]})
 
 
-class Fstyp:
-    """fstyp(8) of FreeBSD, which has no blkid(8): exit code 1 when it recognises nothing."""
-
-    state: ClassVar = {"/disks/d2": "ufs"}
-    commands = ("fstyp",)
-
-    def call(self, argv: Sequence[str], stdin: str) -> Output:
-        kind = self.state.get(argv[-1], "")
-        return answered(argv, f"{kind}\n" if kind else "", "", 0 if kind else 1)
+def freebsd(**files: str) -> FreebsdHost:
+    """A FreeBSD server with the disks d1 to d6, and these files of `tests.doubles.freebsd.disks`."""
+    host = FreebsdHost({disk: "" for disk in DISKS})
+    host.zfs.devices |= set(DISKS)
+    host.zfs.state.signatures["/disks/d2"] = "ufs"
+    for name, text in files.items():
+        host.tree.write(getattr(disks, name), text)
+    return host
 
 
 def test_freebsd_tells_signatures_by_fstyp() -> None:
-    host = pool_host("openzfs-2.3")
-    host.programs[0].commands = ("zfs", "zpool", "readlink")
-    host.programs = (*host.programs, Fstyp())
+    host = freebsd()
     with pytest.raises(Refused, match="device /disks/d2 is in use, it holds ufs"):
         apply(host, {"name": "safe", "vdevs": [MIRROR]})
     apply(host, {"name": "safe", "vdevs": [{"devices": ["/disks/d1"]}]})
+
+
+def test_a_disk_that_freebsd_uses_is_never_taken() -> None:
+    host = freebsd(SWAP="/disks/d3\n/disks/d4\n")
+    host.kernel.mounts.append(Mount("/disks/d1", "/srv", "ufs"))
+    with pytest.raises(Refused, match="device /disks/d1 is in use, it is mounted at /srv"):
+        apply(host, {"name": "safe", "vdevs": [{"devices": ["/disks/d1"]}]})
+    with pytest.raises(Refused, match="device /disks/d4 is in use, it is swap space"):
+        apply(host, {"name": "safe", "vdevs": [{"devices": ["/disks/d4"]}]})
+    assert not host.changes
+
+
+def test_a_disk_with_partitions_is_never_taken_on_freebsd() -> None:
+    host = freebsd(PARTITIONS="ada0p1 ada0\nada0p2 ada0\n")
+    for disk in ("/dev/ada0", "/dev/ada0p2"):
+        host.files[disk] = ""
+        host.zfs.devices.add(disk)
+    with pytest.raises(Refused, match="device /dev/ada0 is in use, it holds partitions"):
+        apply(host, {"name": "safe", "vdevs": [{"devices": ["/dev/ada0"]}]})
+    apply(host, {"name": "safe", "vdevs": [{"devices": ["/dev/ada0p2"]}]})
 
 
 @pytest.mark.parametrize(

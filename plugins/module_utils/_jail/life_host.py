@@ -1,0 +1,368 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The life of one jail on a host: whether it runs, its start and its stop, and what it leaves behind.
+
+It is started and stopped by jail(8), with the file that rc.d/jail uses at boot: service(8) says yes to
+a start that failed. No exit code is believed; jls(8) is asked afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from .._core import check as asking
+from .._core.check import Check
+from .._core.errors import CommandFailed, TwinError
+from .._core.host import Host, Output, WritableHost
+from . import conf, devfs
+from .conf import Conf, load
+from .model import CONFIG, Values, meaning
+from .network import ports_of, unnamed_pairs
+
+RUNNING = "/var/run/twin/jail"
+"""The file with which each jail was started; gone with the boot, as the jails are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A jail as the kernel knows it."""
+
+    jid: int
+    dying: bool
+    parameters: Mapping[str, Values]
+
+
+def read_kernel(host: Host) -> dict[str, Known]:
+    """The jails of the kernel by name, by one command however many there are."""
+    answer = json.loads(host.run(["jls", "--libxo", "json", "-d", "-n"]).out)
+    found: dict[str, Known] = {}
+    for row in answer["jail-information"]["jail"]:
+        name, dying = str(row["name"]), bool(row.get("dying"))
+        # A dying one keeps its name while a new one may already have it too.
+        if name not in found or not dying:
+            found[name] = Known(int(row["jid"]), dying, {key: _plain(value) for key, value in row.items()})
+    return found
+
+
+def _plain(value: Any) -> Values:
+    if isinstance(value, bool):
+        return ("true",) if value else ("false",)
+    return tuple(str(each) for each in value) if isinstance(value, list) else (str(value),)
+
+
+def running(host: Host, name: str) -> bool:
+    """Whether a jail runs."""
+    known = read_kernel(host).get(name)
+    return known is not None and not known.dying
+
+
+def load_file(host: Host, name: str, text: str | None = None) -> Conf | None:
+    """A jail's own file, with what it includes.
+
+    :param text: in place of that of the file.
+    """
+    own = f"{CONFIG}/{name}.conf"
+
+    def read(path: str) -> str | None:
+        return text if text is not None and path == own else host.read(path)
+
+    def glob(pattern: str) -> list[str]:
+        folder, _slash, last = pattern.rpartition("/")
+        return [f"{folder}/{each}" for each in host.listing(folder) if fnmatchcase(each, last)]
+
+    return None if read(own) is None else load(read, glob, own)
+
+
+def parameters_of(own: Conf | None, name: str) -> dict[str, Values]:
+    return conf.parameters(own, name) if own is not None and name in own.jails else {}
+
+
+def started_with(host: Host, name: str, jid: int | None = None) -> str | None:
+    """The file with which the jail of this number was started, if it was us who started it.
+
+    :param jid: None for whichever was started last.
+    """
+    owner, newline, text = (host.read(f"{RUNNING}/{name}") or "").partition("\n")
+    return text if newline and (jid is None or owner == str(jid)) else None
+
+
+# ---- what a jail leaves behind -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a host has of networks and mounts.
+
+    :param interfaces: with their addresses.
+    :param mounts: mount points, in the order in which they were mounted.
+    :param busy: addresses that jails use which run.
+    """
+
+    interfaces: Mapping[str, frozenset[str]]
+    mounts: tuple[str, ...]
+    busy: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Leftover:
+    what: str
+    argv: tuple[str, ...]
+
+
+def look_around(host: Host, kernel: Mapping[str, Known]) -> Look:
+    interfaces: dict[str, set[str]] = {}
+    for line in host.run(["ifconfig", "-a"]).out.splitlines():
+        if head := re.match(r"(\S+): flags=", line):
+            current = interfaces.setdefault(head[1], set())
+        elif address := re.match(r"\s+inet6? ([0-9A-Fa-f.:]+)", line):
+            current.add(address[1])
+    rows = [line.split() for line in host.run(["mount", "-p"]).out.splitlines()]
+    return Look(
+        {name: frozenset(addresses) for name, addresses in interfaces.items()},
+        tuple(_decoded(row[1]) for row in rows if len(row) > 1),
+        frozenset(addresses_of(kernel)),
+    )
+
+
+def addresses_of(kernel: Mapping[str, Known]) -> dict[str, str]:
+    return {
+        address: name
+        for name, known in kernel.items()
+        if not known.dying
+        for key in ("ip4.addr", "ip6.addr")
+        for address in known.parameters.get(key, ())
+    }
+
+
+def _decoded(word: str) -> str:
+    """A path as vis(3) writes it into fstab(5)."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), word)
+
+
+def leftovers(host: Host, name: str, look: Look) -> list[_Leftover]:
+    """What a jail that does not run has left on its host."""
+    started = started_with(host, name)
+    confs = [load_file(host, name), *([load_file(host, name, started)] if started is not None else [])]
+    definitions = [parameters_of(own, name) for own in confs]
+    ports = ports_of(name, look.interfaces)
+    for definition in definitions:
+        ports += unnamed_pairs(name, definition.get("exec.prestart", ()), look.interfaces)
+    ports = list(dict.fromkeys(ports))
+    found = [_Leftover(f"interface {port}", ("ifconfig", port, "destroy")) for port in ports]
+    points = {point for definition in definitions for point in _mount_points(host, definition)}
+    found += [
+        _Leftover(f"mount {point}", ("umount", point)) for point in reversed(look.mounts) if point in points
+    ]
+    # An address may be the host's own as well; only a jail that was started and not stopped has left it.
+    for definition in definitions[1:]:
+        for interface, family, address in _aliases(definition):
+            if address in look.interfaces.get(interface, ()) and address not in look.busy:
+                argv = ("ifconfig", interface, family, address, "-alias")
+                found.append(_Leftover(f"address {address} of {interface}", argv))
+    return found
+
+
+def _mount_points(host: Host, definition: Mapping[str, Values]) -> list[str]:
+    """Where the definition of a jail mounts something."""
+    root = (definition.get("path") or ("",))[-1].rstrip("/")
+    lines = list(definition.get("mount", ()))
+    for file in definition.get("mount.fstab", ()):
+        lines += (host.read(file) or "").splitlines()
+    rows = [line.split() for line in lines if not line.lstrip().startswith("#")]
+    places = {"mount.devfs": "dev", "mount.fdescfs": "dev/fd", "mount.procfs": "proc"}
+    return [_decoded(row[1]) for row in rows if len(row) > 1] + [
+        f"{root}/{place}"
+        for key, place in places.items()
+        if key in definition and meaning(key, definition[key]) == ("true",)
+    ]
+
+
+def _aliases(definition: Mapping[str, Values]) -> list[tuple[str, str, str]]:
+    """Addresses which jail(8) puts on interfaces of the host: interface, family, address."""
+    usual = (definition.get("interface") or ("",))[-1]
+    found = []
+    for key, family in (("ip4.addr", "inet"), ("ip6.addr", "inet6")):
+        for value in meaning(key, definition.get(key, ())):
+            interface, _bar, address = value.rpartition("|")
+            if interface or usual:
+                found.append((interface or usual, family, re.split(r"[/ ]", address, maxsplit=1)[0]))
+    return found
+
+
+def sweep(host: WritableHost, name: str) -> list[str]:
+    """Remove what a jail that does not run has left on its host: interfaces, mounts, addresses, notes.
+
+    :returns: what could not be removed, and why.
+    """
+    failed = []
+    for leftover in leftovers(host, name, look_around(host, read_kernel(host))):
+        output = host.change(leftover.argv, ok=range(256))
+        if output.rc:
+            failed.append(f"{leftover.what} ({reason(output)})")
+    if not failed:
+        host.remove(f"{RUNNING}/{name}")
+        host.remove(f"/var/run/jail_{name}.id")
+    return failed
+
+
+def clean_up(host: WritableHost, name: str) -> None:
+    """The same, where nothing may stay.
+
+    :raises CommandFailed: when something does.
+    """
+    if left := sweep(host, name):
+        raise CommandFailed(
+            f"jail {name} does not run, but something of it stays",
+            ", ".join(left),
+            "look with fstat(1) for what uses it",
+        )
+
+
+# ---- start and stop ----------------------------------------------------------------------------
+
+
+def start(host: WritableHost, name: str, timeout: float = 300) -> None:
+    """Start a jail and see that it runs; one that runs already is left alone.
+
+    :param timeout: seconds for its commands to end, and to wait for a dying one of the same name.
+    :raises CommandFailed: with the words of jail(8), when it does not run; nothing is left of it then.
+    """
+    if running(host, name):
+        return
+    path = f"{CONFIG}/{name}.conf"
+    text = host.read(path)
+    definition = parameters_of(load_file(host, name), name)
+    if text is None or not definition:
+        raise TwinError(f"jail {name} cannot be started", f"{path} does not define it", "define it first")
+    if meaning("mount.devfs", definition.get("mount.devfs", ("false",))) == ("true",):
+        number = (definition.get("devfs_ruleset") or ("0",))[-1]
+        prove_ruleset(host, name, int(number) or devfs.DEFAULT)
+    clean_up(host, name)
+    log = (definition.get("exec.consolelog") or ("",))[-1]
+    seen = len(host.read(log) or "") if log else 0
+    host.write(f"{RUNNING}/{name}", f"0\n{text}", 0o600)
+    output = _create(host, path, name, timeout)
+    known = read_kernel(host).get(name)
+    if known is None or known.dying:
+        left = sweep(host, name)
+        said = (host.read(log) or "")[seen:] if log else ""
+        raise CommandFailed(
+            f"jail {name} did not start",
+            reason(output) or "jail(8) gave no reason",
+            f"still there: {', '.join(left)}" if left else f"its log is {log}" if log else "",
+            command=list(output.argv),
+            rc=output.rc,
+            stderr="\n".join((output.err + said).splitlines()[-20:]),
+        )
+    host.write(f"{RUNNING}/{name}", f"{known.jid}\n{text}", 0o600)
+
+
+def _create(host: WritableHost, path: str, name: str, timeout: float) -> Output:
+    argv = ["jail", "-c", "-f", path, name]
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            output = host.change(argv, ok=range(256), timeout=timeout)
+        except CommandFailed:
+            # Only the timeout raises: what it starts does not come to its end.
+            host.change(["jail", "-R", name], ok=range(256))
+            return Output(tuple(argv), 1, "", f"its start did not end within {timeout:g} s\n")
+        if "is dying" not in output.err or time.monotonic() >= end:
+            return output
+        time.sleep(asking.PAUSE)
+
+
+def prove_ruleset(host: Host, name: str, number: int) -> None:
+    """See that a ruleset hides something.
+
+    :raises CommandFailed: when it is empty, which is how the kernel takes one that it does not know.
+    """
+    output = host.run(["devfs", "rule", "-s", str(number), "show"], ok=(0, 1))
+    if not output.out.strip():
+        raise CommandFailed(
+            f"jail {name} is not started",
+            f"ruleset {number} of devfs is empty, so it would see every device of the host",
+            "write it into /etc/devfs.rules and run service devfs restart",
+            command=list(output.argv),
+            rc=output.rc,
+            stderr=output.err,
+        )
+
+
+def stop(host: WritableHost, name: str, timeout: int = 60) -> bool:
+    """Ask a jail to halt, and end it when it has not within the timeout.
+
+    :returns: whether it had to be ended.
+    :raises CommandFailed: when one of its hooks refused, or it runs even then, or something of it stays.
+    """
+    if not running(host, name):
+        clean_up(host, name)
+        return False
+    killed = False
+    try:
+        argv = ["jail", "-r", "-f", f"{CONFIG}/{name}.conf", name]
+        output = host.change(argv, ok=range(256), timeout=timeout)
+    except CommandFailed:
+        # Only the timeout raises. It is ended without its hooks; what they would have removed is swept.
+        killed = True
+        output = host.change(["jail", "-R", name], ok=range(256))
+    if running(host, name):
+        raise CommandFailed(
+            f"jail {name} could not be stopped",
+            f"it still runs: {reason(output) or 'jail(8) gave no reason'}",
+            "repair what its hooks prestop and stop do",
+            command=list(output.argv),
+            rc=output.rc,
+            stderr=output.err,
+        )
+    clean_up(host, name)
+    return killed
+
+
+# ---- whether it answers ------------------------------------------------------------------------
+
+
+def wait_for_answer(host: Host, name: str, check: Check, timeout: float) -> None:
+    """Wait until a jail answers.
+
+    :param timeout: seconds.
+    :raises CommandFailed: when it does not, or stops running; with what it said last.
+    """
+    asking.wait_for_answer(
+        f"jail {name}",
+        check,
+        lambda patience: answer(host, name, check),
+        lambda: running(host, name),
+        timeout,
+    )
+
+
+def answer(host: Host, name: str, check: Check) -> str | None:
+    """Ask once whether a jail answers: None if it does, else what was said instead.
+
+    Its system is up when it runs: jail(8) returns when the last command of exec.start has ended.
+    """
+    if check.kind == "init":
+        return None if running(host, name) else "it does not run"
+    argv = {
+        "command": ["jexec", name, *check.argv],
+        # The proxy of whoever called is not the way to a jail.
+        "http": ["env", "NO_PROXY=*", "fetch", "-q", "-T", "2", "-o", "/dev/null", str(check)],
+        "tcp": ["nc", "-z", "-w", "2", check.address, str(check.port)],
+    }[check.kind]
+    output = host.run(argv, ok=range(256))
+    return None if output.rc == 0 else reason(output) or f"exit code {output.rc}"
+
+
+def reason(output: Output) -> str:
+    """The line in which a program says why; jail(8) names the jail in it, which need not be said twice."""
+    lines = [line for line in output.err.splitlines() if line.strip()]
+    words = [re.sub(r"^\w+: ", "", line) for line in lines]
+    return words[-1] if words else ""

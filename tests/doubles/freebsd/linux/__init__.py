@@ -1,0 +1,16 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The second ground of the double: a Linux server that behaves as a FreeBSD server.
+
+The programs are the same as in memory and work on the same tables. What they change there is then made real
+(`network`, `mounts`), and what they start runs: on the server, or in the namespaces of a jail (`kernel`).
+
+Where a Linux kernel cannot be what FreeBSD's is, this ground says so here:
+
+* jails without a network stack of their own share all of the server's addresses and ports, so a service in
+  such a jail must bind to the address of its jail;
+* limits of rctl(8), CPU sets and most jail parameters are kept and shown, but hold nobody back;
+* what is mounted from inside a jail is not seen on the host;
+* Linux programs want /proc: a jail has one where its root has that folder, unseen by the host;
+* there are no dying jails.
+"""

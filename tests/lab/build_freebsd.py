@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What makes a server of the lab behave as FreeBSD: one more layer over its file system, cached.
+
+The programs are those of tests/doubles/freebsd, on their second ground. What Debian has and FreeBSD has not
+is out of sight, below /usr/lib/linux, together with the programs of Debian that the double itself wants.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+from . import build
+from .model import Server
+
+CHECKOUT = Path(__file__).parents[2]
+FILES = Path(__file__).with_name("freebsd_files")
+"""Files of a FreeBSD server, with their paths."""
+SOURCES = (
+    "tests/__init__.py",
+    "tests/doubles/__init__.py",
+    "tests/doubles/freebsd",
+    "tests/doubles/memory.py",
+    "tests/doubles/zfs.py",
+    "tests/doubles/zfs_streams.py",
+)
+MODULE_UTILS = "plugins/module_utils"
+PACKAGES = ("busybox-static", "libaio1t64", "libfuse2t64", "sudo", "xz-utils", "zfs-fuse")
+HIDDEN = (
+    "addgroup", "adduser", "apt", "apt-cache", "apt-config", "apt-get", "apt-mark", "blkid", "bridge",
+    "chage", "delgroup", "deluser", "dpkg", "dpkg-deb", "dpkg-query", "free", "groupadd", "groupdel",
+    "groupmod", "ip", "ip6tables", "iptables", "journalctl", "loginctl", "lsblk", "lsns", "networkctl",
+    "nft", "nsenter", "runuser", "sha256sum", "ss", "systemctl", "systemd-run", "tc", "unshare",
+    "useradd", "userdel", "usermod",
+)  # fmt: skip
+"""Programs that FreeBSD has not; whoever calls one there makes a mistake."""
+PYTHON = "python3.11"
+"""What FreeBSD's packages call the interpreter for managed code, in /usr/local/bin."""
+RELEASES = ("14.3", "15.0")
+PROGRAM = """\
+#!/usr/bin/python3 -IS
+import sys
+sys.path.insert(0, "/usr/lib/freebsd")
+from tests.doubles.freebsd.__main__ import main
+sys.exit(main(sys.argv))
+"""
+"""Every program of the double: the name of the link through which it is called says which one is meant."""
+WANTED = "etc/systemd/system/multi-user.target.wants"
+LINKS = {
+    "etc/systemd/system/systemd-networkd.service": "/dev/null",
+    "etc/systemd/system/systemd-networkd.socket": "/dev/null",
+    f"{WANTED}/freebsd-cron.service": "../freebsd-cron.service",
+    f"{WANTED}/freebsd-rc.service": "../freebsd-rc.service",
+    f"{WANTED}/zfs-fuse.service": "/usr/lib/systemd/system/zfs-fuse.service",
+    "usr/lib/freebsd/cron": "program",
+    "usr/lib/freebsd/rc": "program",
+    f"usr/local/bin/{PYTHON}": "/usr/bin/python3",
+}
+"""Links of a FreeBSD server: its network is that of rc.conf(5)."""
+
+
+def ready(root: Path) -> Path:
+    """The layer, as cached, else built over the file systems of a build of the lab. Raises LabError."""
+    done = build.cache_folder() / f"freebsd-{_key(root)}"
+    with build.locked("freebsd"):
+        for leftover in build.cache_folder().glob("freebsd-*.part"):
+            shutil.rmtree(leftover)
+        if not done.is_dir():
+            part = done.with_suffix(".part")
+            _build(root, part)
+            part.rename(done)
+            _prune(done)
+    return done
+
+
+def _sources() -> list[Path]:
+    folders = [*(CHECKOUT / name for name in (*SOURCES, MODULE_UTILS)), FILES, Path(__file__)]
+    found = [path for folder in folders for path in ([folder] if folder.is_file() else folder.rglob("*"))]
+    return sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)
+
+
+def _key(root: Path) -> str:
+    digest = hashlib.sha256(root.name.encode())
+    for path in _sources():
+        digest.update(str(path.relative_to(CHECKOUT)).encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _prune(keep: Path) -> None:
+    """Remove older layers, but for those on which some lab of this machine stands."""
+    mounts = build.mounts()
+    for old in {*build.cache_folder().glob("freebsd-*")} - {keep}:
+        if str(old) not in mounts:
+            shutil.rmtree(old)
+
+
+def _build(root: Path, out: Path) -> None:
+    server = root / "server"
+    out.mkdir()
+    for package in PACKAGES:
+        (deb,) = (root / "repository").glob(f"{package}_*.deb")
+        subprocess.run(["dpkg-deb", "-x", deb, out / "debian"], check=True)
+    for folder in ("bin", "lib/systemd", "lib/x86_64-linux-gnu", "libexec", "sbin"):
+        _install(out / "debian" / "usr" / folder, out / "usr" / folder)
+    for folder in ("pam.d", "sudoers.d", "zfs"):
+        _install(out / "debian/etc" / folder, out / "etc" / folder)
+    shutil.copy2(out / "debian/etc/sudoers", out / "etc")
+    linux = out / "usr/lib/linux"
+    linux.mkdir(parents=True)
+    shutil.move(out / "usr/bin/busybox", linux)
+    for name in ("bin/sudo", "sbin/visudo", "sbin/zfs", "sbin/zpool"):
+        shutil.move(out / "usr" / name, linux)
+    shutil.rmtree(out / "debian")
+    for name in HIDDEN:
+        _hide(server, out, name)
+    shutil.copytree(FILES, out, dirs_exist_ok=True, symlinks=True)
+    passwd = (server / "etc/passwd").read_text().replace(":/root:/bin/bash", ":/root:/bin/sh")
+    (out / "etc/passwd").write_text(passwd)
+    group = (server / "etc/group").read_text().replace("root:x:0:", "wheel:x:0:root")
+    (out / "etc/group").write_text(group)
+    _install_code(out / "usr/lib/freebsd")
+    _install_programs(out)
+
+
+def _install(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+
+
+def _hide(server: Path, out: Path, name: str) -> None:
+    """Move a program of Debian out of sight; a device 0:0 in a layer hides what is below (overlayfs)."""
+    for folder in ("usr/bin", "usr/sbin"):
+        program = server / folder / name
+        if os.path.lexists(program):
+            if not program.is_symlink():
+                shutil.copy2(program, out / "usr/lib/linux")
+            (out / folder).mkdir(parents=True, exist_ok=True)
+            os.mknod(out / folder / name, stat.S_IFCHR)
+
+
+def _install_code(target: Path) -> None:
+    collection = "ansible_collections/twin/datacenter"
+    for name in (*SOURCES, MODULE_UTILS):
+        source = CHECKOUT / name
+        into = target / (collection if name == MODULE_UTILS else "") / name
+        into.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, into, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, into)
+
+
+def _install_programs(out: Path) -> None:
+    """A link per program; `names` tells them, by folder."""
+    names = subprocess.run(
+        ["python3", "-c", "from tests.doubles.freebsd.__main__ import install; install()"],
+        check=True, capture_output=True, text=True, cwd=out / "usr/lib/freebsd",
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(out / "usr/lib/freebsd")},
+    ).stdout.split()  # fmt: skip
+    program = out / "usr/lib/freebsd/program"
+    program.write_text(PROGRAM)
+    program.chmod(0o755)
+    for name, target in {**LINKS, **{f"usr/{name}": "../lib/freebsd/program" for name in names}}.items():
+        link = out / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+
+
+def own_files(server: Server, release: str) -> dict[str, str]:
+    """What the installer of FreeBSD writes on a server: its names and its network."""
+    lines = [f'hostname="{server.name}"', 'zfs_enable="YES"', 'sshd_enable="YES"']
+    lines += ['cloned_interfaces="bridge0"', 'ifconfig_bridge0_name="br0"', 'ifconfig_eth0="up"']
+    lines += [f'ifconfig_br0="inet {server.ports[0].address} addm eth0 up"', 'defaultrouter="192.0.2.1"']
+    lines += [f'ifconfig_{port.name}="inet {port.address}"' for port in server.ports[1:]]
+    return {
+        "etc/rc.conf": "".join(f"{line}\n" for line in lines),
+        "etc/freebsd-double-release": f"{release}\n",
+        "boot/loader.conf": 'zfs_load="YES"\nkern.racct.enable=1\n',
+        # With the interpreter of Ansible, which people install first.
+        "usr/local/sbin/pkg": "",
+        "var/db/pkg/local.sqlite": "pkg 2.2.1\npython311 3.11.13\n",
+        "var/db/pkg/repos/FreeBSD/db": "pkg 2.2.1\npython311 3.11.13\nsudo 1.9.16p2\n",
+    }

@@ -1,0 +1,875 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans for jails, and what becomes of them on a FreeBSD host in memory."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.twin.datacenter.plugins.module_utils._core import check as asking
+from ansible_collections.twin.datacenter.plugins.module_utils._core.check import Check
+from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import (
+    CommandFailed,
+    CommandMissing,
+    NotConverged,
+    Refused,
+    TwinError,
+)
+from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Outcome, reconcile
+from ansible_collections.twin.datacenter.plugins.module_utils._core.plan import Effect
+from ansible_collections.twin.datacenter.plugins.module_utils._jail import host as jail
+from ansible_collections.twin.datacenter.plugins.module_utils._jail import life_host as life
+from ansible_collections.twin.datacenter.plugins.module_utils._jail.model import jail_config, parse_jail
+from ansible_collections.twin.datacenter.plugins.modules.jail import SUBJECT
+from tests.doubles.freebsd.host import FreebsdHost
+from tests.doubles.freebsd.kernel import Interface
+from tests.doubles.freebsd.kernel import Outcome as Told
+from tests.doubles.freebsd.world import Fault
+from tests.doubles.memory import MemoryHost, answered, power_cut_before
+
+ROOT = "/tank/machines/web/root"
+FILE = "/etc/jail.conf.d/web.conf"
+CONFIG = """# by hand
+web {
+    path = /tank/machines/web/root;
+    host.hostname = "web";
+    ip4.addr = 192.0.2.30;
+    exec.start = "/bin/sh /etc/rc";
+    exec.stop = "/bin/sh /etc/rc.shutdown jail";
+    exec.consolelog = "/var/log/jail_web.log";
+    mount.devfs;
+    persist;
+}
+"""
+OTHER = CONFIG.replace("web", "db").replace(".30", ".31")
+FOREIGN = 'poudriere { path = "/"; persist; exec.start = "true"; }\n'
+CARD = {"bridge": "br0", "mac": "02:00:00:00:00:2a", "addresses": ["192.0.2.21/24"], "gateway": ["192.0.2.1"]}
+
+
+def server(files: Mapping[str, str] | None = None, up: tuple[str, ...] = (), **more: Any) -> FreebsdHost:
+    """With a jail web that is defined, and a foreign one that runs."""
+    folders = [f"/tank/machines/{name}/{place}" for name in ("web", "db") for place in ("root/dev", "data")]
+    host = FreebsdHost({FILE: CONFIG, **(files or {})}, folders=[*folders, f"{ROOT}/srv"], **more)
+    host.kernel.interfaces.append(Interface("br0", kind="bridge"))
+    host.files["/etc/jail.conf"] = FOREIGN
+    assert host.world.call(["jail", "-c", "poudriere"]).rc == 0
+    for name in up:
+        host.start(name)
+    host.calls.clear()
+    return host
+
+
+def up(**more: Any) -> FreebsdHost:
+    return server(up=("web",), **more)
+
+
+def run(host: FreebsdHost, dry: bool = False, **item: Any) -> Outcome:
+    params = {"jails": [{"name": "web", **item}]}
+    return reconcile(SUBJECT, params, host.reader(), None if dry else host)
+
+
+def said(host: FreebsdHost, **item: Any) -> list[str]:
+    return run(host, **item).plan.sentences
+
+
+def names(host: FreebsdHost) -> list[str]:
+    return sorted(each.name for each in host.kernel.jails())
+
+
+def jid(host: FreebsdHost) -> int:
+    found = host.kernel.find("web")
+    assert found is not None
+    return found.jid
+
+
+def em0(host: FreebsdHost) -> Interface:
+    return next(each for each in host.kernel.interfaces if each.name == "em0")
+
+
+def clean(host: FreebsdHost) -> None:
+    """The foreign jail is as it was, and nothing is left of others that do not run."""
+    assert "poudriere" in names(host)
+    assert jail.read_info(host.reader(), {})["leaks"] == []
+
+
+# ---- changes ----------------------------------------------------------------------------------
+
+
+def test_what_the_kernel_can_change_is_changed_in_the_running_jail() -> None:
+    """Every jail tool and role restarts the jail for it."""
+    host = up()
+    before = jid(host)
+    outcome = run(host, parameters={"allow.raw_sockets": True, "host.hostname": "www"})
+    assert outcome.plan.sentences == [
+        "set allow.raw_sockets of jail web to true",
+        "set host.hostname of jail web from web to www",
+    ]
+    assert {step.effect for step in outcome.plan.steps} == {Effect.LIVE}
+    assert jid(host) == before
+    assert host.files[FILE] == CONFIG.replace('"web"', '"www"').replace(
+        "    persist;\n", "    persist;\n    allow.raw_sockets;\n"
+    )
+
+
+def test_what_somebody_changed_in_the_running_jail_is_put_back() -> None:
+    host = up()
+    host.world.call(["jail", "-m", "name=web", "host.hostname=odd"])
+    assert said(host, parameters={"host.hostname": "web"}) == [
+        "set host.hostname of the running jail web from odd to web"
+    ]
+
+
+def test_what_only_a_start_can_change_restarts_it_once() -> None:
+    host = up()
+    outcome = run(host, parameters={"exec.clean": True, "devfs_ruleset": 5})
+    assert outcome.plan.sentences == [
+        "set exec.clean of jail web from false to true",
+        "set devfs_ruleset of jail web to 5",
+        "restart jail web for exec.clean and devfs_ruleset to take effect",
+    ]
+    assert {step.effect for step in outcome.plan.steps} == {Effect.RESTART}
+
+
+def test_an_address_with_an_interface_is_given_by_a_start_alone() -> None:
+    host = up()
+    assert said(host, parameters={"ip4.addr": "192.0.2.40"}) == [
+        "set ip4.addr of jail web from 192.0.2.30 to 192.0.2.40"
+    ]
+    assert said(host, parameters={"ip4.addr": "em0|192.0.2.40/24"})[-1] == (
+        "restart jail web for ip4.addr to take effect"
+    )
+    assert run(host, state="stopped").plan.changed
+    clean(host)
+
+
+def test_a_restart_can_be_left_to_the_next_start_and_stays_owed() -> None:
+    host = up()
+    owed = "restart jail web for exec.clean to take effect (owed)"
+    assert said(host, parameters={"exec.clean": True}, apply="next_boot")[-1] == owed
+    again = run(host, parameters={"exec.clean": True}, apply="next_boot")
+    assert again.plan.sentences == [owed] and not again.plan.changed
+    run(host, state="stopped")
+    run(host)
+    assert said(host, parameters={"exec.clean": True}, apply="next_boot") == []
+
+
+def test_what_is_needed_only_at_a_stop_asks_for_no_restart() -> None:
+    assert len(said(up(), parameters={"exec.stop": "/bin/sh /etc/rc.shutdown"})) == 1
+
+
+def test_check_mode_tells_the_difference_and_writes_nothing() -> None:
+    host = up()
+    outcome = run(host, dry=True, parameters={"allow.raw_sockets": True, "exec.clean": True})
+    assert outcome.result(diff=True)["diff"] == {
+        "before": {"web": {"allow.raw_sockets (running)": "false", "exec.clean": "false"}},
+        "after": {
+            "web": {"allow.raw_sockets": "true", "allow.raw_sockets (running)": "true", "exec.clean": "true"}
+        },
+    }
+    assert host.files[FILE] == CONFIG and not host.changes
+
+
+def test_equal_values_are_equal_however_they_are_written() -> None:
+    same = {"persist": "1", "mount.devfs": True, "ip4.addr": ["192.0.2.30"], "exec.system_jail_user": False}
+    assert said(up(), parameters=same) == []
+
+
+def test_a_new_jail_has_a_log_so_that_nobody_waits_for_what_it_writes() -> None:
+    host = server()
+    run(host, name="db", path="/tank/machines/db/root", parameters={"persist": True})
+    assert 'exec.consolelog = "/var/log/jail_db.log";' in host.files["/etc/jail.conf.d/db.conf"]
+
+
+def test_values_of_a_jail_come_from_its_whole_file() -> None:
+    text = CONFIG.replace('"web"', "$host")
+    host = server({FILE: f"allow.raw_sockets;\n$host = web;\n{text}"})
+    wanted = {"allow.raw_sockets": True, "host.hostname": "web"}
+    assert said(host, parameters=wanted, state="stopped") == []
+
+
+def test_a_file_that_includes_others_is_understood() -> None:
+    host = server({FILE: f'.include "/etc/common.conf";\n{CONFIG}', "/etc/common.conf": "exec.clean;\n"})
+    assert said(host, parameters={"exec.clean": True}) == ["start jail web"]
+    assert said(host, parameters={"exec.clean": True}) == []
+
+
+def test_a_broken_file_is_refused_with_file_and_line() -> None:
+    host = server({FILE: "web {\n  path = /x\n}\n"})
+    with pytest.raises(Refused, match=rf"{FILE} line 3"):
+        run(host)
+
+
+# ---- network ----------------------------------------------------------------------------------
+
+
+def test_a_cable_into_the_jail_is_made_and_removed() -> None:
+    host = server()
+    run(host, parameters={"ip4.addr": None}, interfaces=[CARD])
+    inside = next(each for each in host.kernel.interfaces if each.name == "e0b_web")
+    assert (inside.mac, inside.vnet, inside.addresses) == (CARD["mac"], jid(host), ["192.0.2.21/24"])
+    assert next(each for each in host.kernel.interfaces if each.name == "br0").members == ["e0a_web"]
+    run(host, state="stopped")
+    assert [each.name for each in host.kernel.interfaces if "web" in each.name] == []
+    clean(host)
+
+
+def test_the_number_of_a_cable_is_kept_and_nobody_elses() -> None:
+    host = server()
+    run(host, parameters={"ip4.addr": None}, interfaces=[CARD])
+    line = next(line for line in host.files[FILE].splitlines() if "create" in line)
+    number = line.split("epair")[1].split()[0]
+    host.files["/etc/jail.conf.d/db.conf"] = OTHER.replace(
+        "persist", f'exec.prestart = "ifconfig epair{number} x"'
+    )
+    del host.files[FILE]
+    host.world.call(["jail", "-R", "web"])
+    host.files[FILE] = CONFIG
+    run(host, parameters={"ip4.addr": None}, interfaces=[CARD])
+    assert f"epair{int(number) + 1} create" in host.files[FILE]
+    assert said(host, parameters={"ip4.addr": None}, interfaces=[CARD]) == []
+
+
+def test_a_change_of_the_card_restarts_the_jail() -> None:
+    host = server()
+    run(host, parameters={"ip4.addr": None}, interfaces=[CARD])
+    other = {**CARD, "mac": "02:00:00:00:00:2b"}
+    assert said(host, parameters={"ip4.addr": None}, interfaces=[other])[-1] == (
+        "restart jail web for exec.prestart to take effect"
+    )
+    clean(host)
+
+
+# ---- limits, devices, boot --------------------------------------------------------------------
+
+
+def test_a_limit_is_the_same_in_the_kernel_and_for_the_next_boot() -> None:
+    host = up()
+    assert said(host, limits={"memoryuse": "1G"}) == ["set limit memoryuse of jail web to 1073741824"]
+    assert host.files["/etc/rctl.conf"] == "jail:web:memoryuse:deny=1073741824\n"
+    host.world.call(["rctl", "-a", "jail:web:memoryuse:deny=1m"])
+    assert said(host, limits={"memoryuse": "1G"}) == [
+        "set limit memoryuse of jail web from 1048576 to 1073741824"
+    ]
+    assert host.world.call(["rctl"]).out == "jail:web:memoryuse:deny=1073741824\n"
+
+
+def test_limits_are_loaded_at_boot() -> None:
+    host = up(files={"/etc/rc.conf": 'rctl_enable="NO"\n'})
+    assert said(host, limits={"memoryuse": "1G"})[-1] == "load limits at boot (rctl_enable=YES)"
+    assert said(host, limits={"memoryuse": "1G"}) == []
+
+
+def test_a_rate_takes_the_place_of_the_old_one() -> None:
+    """rctl -a of anything but a denial comes beside the rule that is there."""
+    host = up()
+    for amount in ("1M", "2M"):
+        run(host, limits={"readbps": amount})
+    assert host.world.call(["rctl"]).out == "jail:web:readbps:throttle=2097152\n"
+
+
+def test_rules_of_a_jail_make_a_ruleset_which_hides_the_rest() -> None:
+    host = up()
+    run(host, devfs=["path bpf* unhide"])
+    assert host.files["/etc/devfs.rules"] == "[twin_web=100]\nadd include 4\nadd path 'bpf*' unhide\n"
+    assert (
+        host.world.call(["devfs", "rule", "-s", "100", "show"]).out == "100 include 4\n200 path bpf* unhide\n"
+    )
+    assert 'devfs_ruleset = "100";' in host.files[FILE]
+    assert said(host, devfs=["path bpf* unhide"]) == []
+    host.world.call(["devfs", "rule", "-s", "100", "delset"])
+    assert said(host, devfs=["path bpf* unhide"]) == ["load ruleset 100 of jail web"]
+
+
+def test_a_jail_after_which_none_would_be_left_in_the_list_of_the_boot() -> None:
+    """service jail stop with an empty jail_list removes every jail that runs."""
+    host = up(files={"/etc/rc.conf": 'jail_enable="YES"\njail_list="web"\n'})
+    assert said(host, boot=False) == [
+        "set jail_list from web to nothing and jail_enable to NO, for an empty list would mean all jails"
+    ]
+    clean(host)
+
+
+def test_an_empty_list_of_the_boot_means_jails_that_would_no_longer_start() -> None:
+    host = up(files={"/etc/rc.conf": 'jail_enable="YES"\n'})
+    with pytest.raises(Refused) as error:
+        run(host, boot=True)
+    assert str(error.value) == (
+        "boot of jail web: jail_list is empty, which starts every jail of /etc/jail.conf; write poudriere "
+        "into jail_list first."
+    )
+    clean(host)
+
+
+def test_a_list_of_the_boot_that_is_not_used_may_be_begun() -> None:
+    host = up()
+    assert said(host, boot=True) == ["set jail_list to web", "start jails at boot (jail_enable=YES)"]
+
+
+def test_jails_start_after_those_they_depend_on_and_stop_before_them() -> None:
+    host = server({"/etc/jail.conf.d/db.conf": OTHER, "/etc/rc.conf": 'jail_enable="YES"\njail_list=""\n'})
+    host.files["/etc/jail.conf"] = ""
+    both = [{"name": "web", "depend": ["db"], "boot": True}, {"name": "db", "boot": True}]
+    plan = reconcile(SUBJECT, {"jails": both}, host.reader(), host).plan
+    assert plan.sentences == [
+        "start jail db",
+        "start jail web",
+        "set jail_list to db web",
+    ]  # fmt: skip
+    assert 'jail_list="db web"' in host.files["/etc/rc.conf"]
+    down = [{**item, "state": "stopped", "boot": None} for item in both]
+    assert reconcile(SUBJECT, {"jails": list(reversed(down))}, host.reader(), host).plan.sentences == [
+        "stop jail web", "stop jail db",
+    ]  # fmt: skip
+
+
+# ---- what cannot be ---------------------------------------------------------------------------
+
+
+def dark() -> FreebsdHost:
+    host = up()
+    host.kernel.racct = False
+    return host
+
+
+REFUSALS: list[tuple[str, Callable[[], FreebsdHost], dict[str, Any], str]] = [
+    (
+        "no root", server, {"name": "db"},
+        "jail db: a new jail needs a root file system; name it in path.",
+    ),
+    (
+        "unknown parameter", up, {"parameters": {"allow.unheard_of": True}},
+        "allow.unheard_of of jail web: the kernel of this host has no such parameter; leave it out, or load "
+        "the module that brings it.",
+    ),
+    (
+        "parameter of a later release", up, {"parameters": {"zfs.dataset": "tank/x", "meta": "x"}},
+        "meta of jail web: the kernel of this host has no such parameter; leave it out, or load the module "
+        "that brings it.",
+    ),
+    (
+        "limits switched off", dark, {"limits": {"maxproc": 5}},
+        "limit maxproc of jail web: limits are switched off on this host until kern.racct.enable=1 stands in "
+        "/boot/loader.conf at a boot; leave it out, or accept that in unenforced (maxproc).",
+    ),
+    (
+        "ruleset missing", server, {"parameters": {"devfs_ruleset": 77}},
+        "jail web: ruleset 77 of devfs is not loaded, it would see every device; write it into "
+        "/etc/devfs.rules and run service devfs restart.",
+    ),
+    (
+        "address used", lambda: server({"/etc/jail.conf.d/db.conf": OTHER}, up=("db",)),
+        {"parameters": {"ip4.addr": "192.0.2.31"}},
+        "jail web: jail db has the address 192.0.2.31; give one of them another.",
+    ),
+    (
+        "bridge missing", server,
+        {"parameters": {"ip4.addr": None}, "interfaces": [{**CARD, "bridge": "br9"}]},
+        "interfaces of jail web: there is no bridge br9; make it first.",
+    ),
+    (
+        "foreign", server, {"name": "poudriere", "state": "absent"},
+        "jail poudriere runs, but /etc/jail.conf.d/poudriere.conf does not define it; stop it by what "
+        "started it, or move its definition there.",
+    ),
+    (
+        "depend across files", server, {"parameters": {"depend": "db"}},
+        "parameter depend of jail web: db is not in its own file, and jail(8) looks nowhere else; write it "
+        "in depend of the jail.",
+    ),
+    (
+        "hidden file", lambda: server({"/etc/jail.web.conf": CONFIG}), {},
+        "jail web: /etc/jail.web.conf would be read in place of its own file; remove it.",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("make", "item", "sentence"), [case[1:] for case in REFUSALS], ids=[c[0] for c in REFUSALS]
+)
+def test_what_cannot_be_is_refused_before_anything_is_touched(
+    make: Callable[[], FreebsdHost], item: dict[str, Any], sentence: str
+) -> None:
+    host = make()
+    with pytest.raises(Refused) as error:
+        run(host, **item)
+    assert str(error.value) == sentence
+    assert not host.changes
+    clean(host)
+
+
+def test_what_has_a_parameter_of_its_own_release_may_use_it() -> None:
+    host = server(release="15.0")
+    assert said(host, parameters={"zfs.dataset": "tank/x"}, state="stopped") == [
+        "set zfs.dataset of jail web to tank/x"
+    ]
+
+
+def test_an_accepted_limit_is_not_written_and_said_to_be_owed() -> None:
+    host = dark()
+    for _time in range(2):
+        outcome = run(host, limits={"maxproc": 5}, unenforced=["maxproc"])
+        assert outcome.plan.sentences == [
+            "limit maxproc of jail web is not enforced: limits are switched off on this host until "
+            "kern.racct.enable=1 stands in /boot/loader.conf at a boot (owed)"
+        ]
+    assert not outcome.plan.changed and "/etc/rctl.conf" not in host.files
+
+
+# ---- what goes wrong --------------------------------------------------------------------------
+
+
+def test_a_start_that_fails_after_prestart_leaves_nothing() -> None:
+    """jail(8) undoes none of its hooks: every tool leaks the epair."""
+    host = server()
+    host.kernel.outcomes[(ROOT, "/bin/sh /etc/rc")] = Told(rc=1, err="rc: no\n")
+    with pytest.raises(TwinError) as error:
+        run(host, parameters={"ip4.addr": None}, interfaces=[CARD])
+    assert "jail web did not start: web: /bin/sh /etc/rc: failed" in str(error.value)
+    assert "its log is /var/log/jail_web.log" in str(error.value)
+    assert names(host) == ["poudriere"]
+    assert [each.name for each in host.kernel.interfaces if "web" in each.name] == []
+    assert [each.target for each in host.kernel.mounts if each.target.startswith(ROOT)] == []
+    clean(host)
+
+
+def test_a_start_that_does_not_end_is_ended_and_swept() -> None:
+    host = server()
+    host.kernel.outcomes[(ROOT, "/bin/sh /etc/rc")] = Told(hangs=True)
+    with pytest.raises(TwinError, match="jail web did not start: its start did not end within 5 s"):
+        run(host, timeout=5, parameters={"ip4.addr": None}, interfaces=[CARD])
+    assert names(host) == ["poudriere"]
+    clean(host)
+
+
+def test_a_hook_that_refuses_the_stop_is_heard_and_the_jail_runs_on() -> None:
+    host = up()
+    host.kernel.outcomes[(ROOT, "/bin/sh /etc/rc.shutdown jail")] = Told(rc=1)
+    with pytest.raises(TwinError) as error:
+        run(host, state="stopped")
+    assert (
+        "jail web could not be stopped: it still runs: web: /bin/sh /etc/rc.shutdown jail: failed; repair "
+        "what its hooks prestop and stop do"
+    ) in str(error.value)
+    assert "web" in names(host)
+    clean(host)
+
+
+def test_a_jail_that_does_not_halt_is_ended_and_swept() -> None:
+    host = up()
+    host.kernel.outcomes[(ROOT, "/bin/sh /etc/rc.shutdown jail")] = Told(hangs=True)
+    assert run(host, state="stopped").measured == [{"key": "web", "killed": True}]
+    assert [each.target for each in host.kernel.mounts if each.target.startswith(ROOT)] == []
+    clean(host)
+
+
+def test_a_dying_jail_of_the_same_name_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = up()
+    host.kernel.lingering.add("web")
+    host.kernel.dying_keeps_name = True
+    number = jid(host)
+    run(host, state="stopped")
+    monkeypatch.setattr(asking.time, "sleep", lambda _seconds: host.kernel.settle())
+    assert said(host) == [f"start jail web, when jail {number} of that name has died"]
+    assert "web" in names(host)
+
+
+def test_a_dying_jail_that_does_not_go_is_said() -> None:
+    host = up()
+    host.kernel.lingering.add("web")
+    host.kernel.dying_keeps_name = True
+    run(host, state="stopped")
+    with pytest.raises(CommandFailed) as error:
+        life.start(host, "web", timeout=0)
+    assert "is dying" in str(error.value)
+    clean(host)
+
+
+def test_a_mount_that_is_busy_is_named() -> None:
+    host = server()
+    mounts = [{"source": "/tank/machines/web/data", "target": "/srv"}]
+    run(host, path=ROOT, mounts=mounts)
+    next(each for each in host.kernel.mounts if each.target == f"{ROOT}/srv").busy = True
+    with pytest.raises(TwinError) as error:
+        run(host, state="stopped")
+    assert f"something of it stays: mount {ROOT}/srv" in str(error.value)
+    assert "fstat" in str(error.value)
+    assert jail.read_info(host.reader(), {})["leaks"] == [f"mount {ROOT}/srv of jail web"]
+    next(each for each in host.kernel.mounts if each.target == f"{ROOT}/srv").busy = False
+    assert said(host, state="stopped") == [f"remove what is left of jail web: mount {ROOT}/srv"]
+    clean(host)
+
+
+def test_what_a_jail_left_that_was_removed_by_hand_is_removed() -> None:
+    """jail -R removes the jail and nothing else; its address would answer beside that of its other server."""
+    host = server()
+    run(host, parameters={"ip4.addr": "em0|192.0.2.40/24"})
+    host.world.call(["jail", "-R", "web"])
+    assert said(host, state="stopped") == [
+        f"remove what is left of jail web: mount {ROOT}/dev and address 192.0.2.40 of em0"
+    ]
+    assert em0(host).addresses == ["192.0.2.11/24"]
+    clean(host)
+
+
+def test_an_address_that_may_be_the_hosts_own_stays() -> None:
+    host = server()
+    item = {"parameters": {"ip4.addr": "em0|192.0.2.11/24"}, "state": "stopped"}
+    assert len(said(host, **item)) == 1 and said(host, **item) == []
+    assert em0(host).addresses == ["192.0.2.11/24"]
+
+
+def test_a_ruleset_that_was_emptied_since_it_was_seen_stops_the_start() -> None:
+    host = server()
+    host.fault = lambda argv: None
+    host.world.call(["devfs", "rule", "-s", "4", "delset"])
+    with pytest.raises(CommandFailed, match="ruleset 4 of devfs is empty, so it would see every device"):
+        life.start(host, "web")
+    clean(host)
+
+
+def test_a_step_that_lies_is_found_out() -> None:
+    host = up()
+    host.fault = lambda argv: answered(argv) if argv[:2] == ("jail", "-m") else None
+    with pytest.raises(NotConverged, match="set allow.raw_sockets of the running jail web"):
+        run(host, parameters={"allow.raw_sockets": True})
+
+
+def test_a_start_that_lies_is_found_out() -> None:
+    """service(8) says yes to a start that failed; whoever starts a jail, jls(8) is asked."""
+    host = server()
+    host.fault = lambda argv: answered(argv) if argv[:2] == ("jail", "-c") else None
+    with pytest.raises(TwinError, match=r"jail web did not start: jail\(8\) gave no reason"):
+        run(host)
+
+
+def test_a_file_that_jail_refuses_is_not_written() -> None:
+    host = up()
+    host.world.faults["jail"] = Fault(err="jail: web: no such luck\n", about="-e")
+    with pytest.raises(Refused, match=r"jail\(8\) refuses it: web: no such luck"):
+        run(host, parameters={"exec.clean": True})
+    assert host.files[FILE] == CONFIG
+
+
+FULL = {
+    "path": ROOT,
+    "parameters": {
+        "ip4.addr": None, "exec.start": "/bin/sh /etc/rc", "exec.stop": "/bin/sh /etc/rc.shutdown jail",
+        "exec.clean": True,
+    },
+    "interfaces": [CARD],
+    "mounts": [{"source": "/tank/machines/web/data", "target": "/srv"}],
+    "limits": {"memoryuse": "1G"},
+    "devfs": ["path bpf* unhide"],
+    "boot": True,
+}  # fmt: skip
+
+
+def booting() -> FreebsdHost:
+    return server({"/etc/rc.conf": 'jail_enable="YES"\njail_list="db"\n'})
+
+
+@pytest.mark.parametrize("goal", ["started", "absent"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_whatever_fails_once_another_run_does_the_rest(goal: str, when: str) -> None:
+    """Each command that is run on the way, those of jail(8) among them, fails once, or says it did."""
+
+    def begin() -> FreebsdHost:
+        host = booting()
+        if goal == "absent":
+            run(host, **FULL)
+            host.world.log.clear()
+        return host
+
+    whole = begin()
+    run(whole, **FULL, state=goal)
+    for argv in dict.fromkeys(whole.world.log):
+        host = begin()
+        program = argv[0].rpartition("/")[2]
+        host.world.faults[program] = Fault(err=f"{program}: no\n", about=" ".join(argv), when=when, times=1)
+        with contextlib.suppress(TwinError):
+            run(host, **FULL, state=goal)
+        host.world.faults.clear()
+        run(host, **FULL, state=goal)
+        assert {name: text for name, text in host.files.items() if not name.startswith("/var")} == {
+            name: text for name, text in whole.files.items() if not name.startswith("/var")
+        }, argv
+        assert names(host) == names(whole), argv
+        clean(host)
+
+
+def test_wherever_the_host_dies_another_run_does_the_rest() -> None:
+    """Between any two changes, those within one step too."""
+    whole = booting()
+    run(whole, **FULL)
+    for number in range(len(whole.changes)):
+        host = booting()
+        host.fault = power_cut_before(number)
+        with pytest.raises(TwinError):
+            run(host, **FULL)
+        host.fault = lambda argv: None
+        run(host, **FULL)
+        assert {**host.files, "/var/run/twin/jail/web": ""} == {**whole.files, "/var/run/twin/jail/web": ""}
+        clean(host)
+
+
+# ---- whether it answers -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("check", "program", "sentence"),
+    [
+        (Check("http", "192.0.2.30"), "fetch", "http://192.0.2.30/ last said: no route"),
+        (Check("tcp", "192.0.2.30", 22), "nc", "tcp://192.0.2.30:22 last said: no route"),
+        (Check("command", argv=("true",)), "jexec", "command true last said: no route"),
+    ],
+)
+def test_a_jail_that_never_answers(
+    check: Check, program: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "PAUSE", 0)
+    host = up()
+    answer = {"rc": 1, "err": f"{program}: no route\n"}
+
+    def instead(argv: Any, stdin: str, timeout: float | None) -> Any:
+        return answered(argv, **answer) if program in argv else FreebsdHost.answer(host, argv, stdin, timeout)
+
+    monkeypatch.setattr(host, "answer", instead)
+    with pytest.raises(CommandFailed) as error:
+        life.wait_for_answer(host, "web", check, 0.01)
+    assert "jail web runs, but did not answer within 0.01 s" in str(error.value)
+    assert sentence in str(error.value)
+    answer.update(rc=0)
+    life.wait_for_answer(host, "web", check, 0.01)
+
+
+def test_a_jail_that_stops_while_it_is_waited_for() -> None:
+    with pytest.raises(CommandFailed, match="jail web was started, then stopped by itself"):
+        life.wait_for_answer(server(), "web", Check(), 5)
+
+
+# ---- reading ----------------------------------------------------------------------------------
+
+
+def test_info_names_jails_what_is_foreign_and_what_leaks() -> None:
+    host = up()
+    host.world.call(["rctl", "-a", "jail:gone:maxproc:deny=5"])
+    host.world.call(["ifconfig", "epair7", "create"])
+    host.world.call(["ifconfig", "epair7a", "name", "e0a_gone"])
+    host.files["/var/run/jail_gone.id"] = "12\n"
+    host.world.call(["rctl", "-a", "jail:web:maxproc:deny=50"])
+    info = jail.read_info(host.reader(), {})
+    (running,) = info.pop("running")
+    assert (running["name"], running["jid"], running["limits"]) == ("web", jid(host), {"maxproc:deny": 50})
+    assert running["parameters"]["ip4.addr"] == ["192.0.2.30"] and running["parameters"]["persist"] is True
+    assert running["parameters"]["ip6.addr"] == [] and running["parameters"]["ip4.saddrsel"] is True
+    assert info == {
+        "jails": [
+            {
+                "name": "web",
+                "state": "started",
+                "boot": False,
+                "parameters": {
+                    "path": ROOT,
+                    "host.hostname": "web",
+                    "ip4.addr": ["192.0.2.30"],
+                    "exec.start": ["/bin/sh /etc/rc"],
+                    "exec.stop": ["/bin/sh /etc/rc.shutdown jail"],
+                    "exec.consolelog": "/var/log/jail_web.log",
+                    "mount.devfs": True,
+                    "persist": True,
+                },
+            }
+        ],
+        "foreign": ["poudriere"],
+        "leaks": [
+            "interface e0a_gone of a jail that is gone",
+            "limits of jail gone, which is gone",
+            "/var/run/jail_gone.id of a jail that does not run",
+        ],
+    }
+    assert jail.read_info(host, {"names": ["none"]})["jails"] == []
+
+
+def test_a_host_without_jails_reads_as_empty_and_cannot_be_changed() -> None:
+    host = MemoryHost()
+    params = {"jails": [{"name": "web", "path": "/r", "parameters": {"persist": True}}]}
+    assert reconcile(SUBJECT, params, host.reader()).plan.sentences == ["define jail web", "start jail web"]
+    with pytest.raises(CommandMissing):
+        reconcile(SUBJECT, params, host, host)
+    assert jail.read_info(host.reader(), {}) == {
+        "jails": [],
+        "running": [],
+        "foreign": [],
+        "leaks": [],
+    }
+
+
+def test_reading_costs_six_commands_however_many_jails() -> None:
+    host = server(
+        {f"/etc/jail.conf.d/j{number}.conf": CONFIG.replace("web", f"j{number}") for number in range(50)}
+    )
+    items = [
+        {"name": f"j{number}", "state": "stopped", "boot": False, "limits": {"maxproc": None}}
+        for number in range(50)
+    ]
+    assert reconcile(SUBJECT, {"jails": items}, host.reader()).plan.sentences == []
+    assert len(host.calls) == 6
+
+
+# ---- kinds of jails ----------------------------------------------------------------------------
+
+
+def test_a_jail_of_parts_of_the_host_sees_them() -> None:
+    """A thin one: the base of all, readonly, and its own data above that."""
+    host = server()
+    for place in ("dev", "srv"):
+        host.tree.make_folder(f"/tank/base/{place}")
+    thin = [
+        {"source": "/tank/base", "target": "/", "readonly": True},
+        {"source": "/tank/machines/web/data", "target": "/srv"},
+    ]
+    run(host, path=ROOT, mounts=thin)
+    mounted = [
+        (each.source, each.target, "ro" in each.options)
+        for each in host.kernel.mounts
+        if "web" in each.target
+    ]
+    assert mounted[:2] == [("/tank/base", ROOT, True), ("/tank/machines/web/data", f"{ROOT}/srv", False)]
+    run(host, state="absent")
+    assert not [each for each in host.kernel.mounts if "web" in each.target]
+    clean(host)
+
+
+def test_a_jail_manages_its_own_dataset() -> None:
+    host = server()
+    host.fault = lambda argv: None
+    for argv in (
+        ["zpool", "create", "tank", "da0"],
+        ["zfs", "create", "tank/own"],
+        ["zfs", "set", "jailed=on", "tank/own"],
+    ):
+        host.world.call(argv)
+    run(host, datasets=["tank/own"])
+    assert host.kernel.delegated == {"tank/own": jid(host)}
+    assert 'exec.created = "/sbin/zfs jail web tank/own";' in host.files[FILE]
+    assert said(host, datasets=["tank/own"]) == []
+
+
+def test_a_jail_runs_within_another_one() -> None:
+    host = server()
+    inner = {"name": "web.inner", "path": f"{ROOT}/srv", "parameters": {"persist": True}}
+    outer = {"name": "web", "parameters": {"children.max": 2}}
+    assert reconcile(SUBJECT, {"jails": [inner, outer]}, host.reader(), host).plan.sentences == [
+        "set children.max of jail web to 2",
+        "start jail web",
+        "define jail web.inner",
+        "start jail web.inner",
+    ]
+    assert names(host) == ["poudriere", "web", "web.inner"]
+    down = [{"name": "web", "state": "stopped"}, {"name": "web.inner", "state": "stopped"}]
+    assert reconcile(SUBJECT, {"jails": down}, host.reader(), host).plan.sentences == [
+        "stop jail web.inner", "stop jail web",
+    ]  # fmt: skip
+    clean(host)
+
+
+# ---- anything ---------------------------------------------------------------------------------
+
+CHOICES: dict[str, list[Any]] = {
+    "persist": [True, False, None, "1"],
+    "allow.raw_sockets": [True, False, None],
+    "host.hostname": ["a", "b.c", None],
+    "ip4.addr": ["192.0.2.30", ["192.0.2.9", "192.0.2.8"], "em0|192.0.2.60/24", None],
+    "ip4": ["inherit", "new", None],
+    "ip6.addr": ["2001:db8::1", "em0|2001:DB8:0::2/64", None],
+    "exec.start": ["/bin/sh /etc/rc", ["/usr/bin/true", "/bin/sh /etc/rc"]],
+    "exec.clean": [True, False, None],
+    "mount.devfs": [True, False, None],
+    "children.max": [0, 3, "5", None],
+    "sysvshm": ["new", "inherit", None],
+    "exec.consolelog": ["/var/log/x.log", None],
+    "interface": ["em0", None],
+    "osrelease": ["13.2-RELEASE", None],
+}
+OPTIONS: dict[str, list[Any]] = {
+    "state": ["present", "started", "stopped", "restarted", "absent"],
+    "interfaces": [[CARD], [], [{"bridge": "br0"}, {"bridge": "br0", "addresses": ["2001:db8::7/64"]}]],
+    "limits": [{"maxproc": 5}, {"maxproc": 6, "readbps": "1M"}, {"maxproc": None, "readbps": None}],
+    "devfs": [[], ["path bpf* unhide"]],
+    "mounts": [[], [{"source": "/tank/machines/web/data", "target": "/srv"}]],
+    "cpuset": ["0", "0-1"],
+    "boot": [True, False],
+    "apply": ["next_boot"],
+}
+
+
+def some(choices: Mapping[str, list[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {}, optional={key: st.sampled_from(values) for key, values in choices.items()}
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(some(OPTIONS), some(CHOICES)), min_size=1, max_size=4))
+def test_whatever_was_declared_before_what_is_declared_now_is_reached(
+    declared: list[tuple[dict[str, Any], dict[str, Any]]],
+) -> None:
+    host = server()
+    host.files["/etc/jail.conf"] = ""
+    for item, parameters in declared:
+        item = {"path": ROOT, **item, "parameters": {"exec.start": "/bin/sh /etc/rc", **parameters}}
+        try:
+            announced = run(host, dry=True, **item).plan
+        except Refused:
+            continue
+        assert run(host, **item).plan == announced
+        again = run(host, dry=True, **item).plan
+        assert not again.changed or all(step.token is not None for step in again.due)
+        exported = jail.read_info(host.reader(), {})["jails"]
+        assert not reconcile(SUBJECT, {"jails": exported}, host.reader()).plan.changed
+        clean(host)
+
+
+# ---- machines ---------------------------------------------------------------------------------
+
+
+def test_a_machine_runs_as_a_jail() -> None:
+    host = server()
+    host.world.programs["twin"] = lambda world, argv, stdin: answered(argv)
+    item = jail_config(
+        "web", root=ROOT, data="/tank/machines/web/data", bridge="br0", hwaddr="02:00:00:00:00:2a",
+        addresses=["192.0.2.21/24", "2001:db8::21/64"], gateways=["192.0.2.1"], cores=2, memory=1 << 30,
+        limits={"processes": 200}, devices=["/dev/fuse"],
+    )  # fmt: skip
+    del host.files[FILE]
+    run(host, **item)
+    assert run(host, **item).plan.sentences == []
+    found = {each.target: each.source for each in host.kernel.mounts}
+    assert found[f"{ROOT}/srv"] == "/tank/machines/web/data"
+    assert "jail:web:pcpu:deny=200" in host.files["/etc/rctl.conf"]
+    run(host, state="absent")
+    assert FILE not in host.files and not host.files["/etc/rctl.conf"] and not host.files["/etc/devfs.rules"]
+    clean(host)
+
+
+def test_a_guard_that_refuses_keeps_a_machine_down() -> None:
+    host = server()
+    host.world.programs["twin"] = lambda world, argv, stdin: answered(
+        argv, err="web belongs to pollux\n", rc=1
+    )
+    with pytest.raises(TwinError, match=r"web: /usr/local/sbin/twin guard web: failed"):
+        run(host, parameters={"exec.prepare": "/usr/local/sbin/twin guard web"})
+    assert names(host) == ["poudriere"]
+
+
+def test_a_definition_can_be_made_without_a_start() -> None:
+    host = up()
+    number = jid(host)
+    jail.define(host, parse_jail({"name": "web", "parameters": {"exec.clean": True}}))
+    assert "exec.clean;" in host.files[FILE] and jid(host) == number
