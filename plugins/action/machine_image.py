@@ -21,9 +21,9 @@ from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any, cast
-from urllib.request import urlopen
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.urls import open_url
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -192,7 +192,7 @@ def _raw(image: Image, find: Any) -> Iterator[IO[bytes]]:
 def _open(what: str, path: str) -> IO[bytes]:
     """A file of this node, or of an address."""
     try:
-        return cast(IO[bytes], urlopen(path, timeout=60)) if "://" in path else open(path, "rb")
+        return cast(IO[bytes], open_url(path, timeout=60)) if "://" in path else open(path, "rb")
     except (OSError, HTTPException) as error:
         raise TwinError(what, f"{path}: {error}", "name a place from which it can be read") from error
 

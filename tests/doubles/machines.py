@@ -156,7 +156,7 @@ class FreebsdServer(MachineServer, FreebsdHost):
     platform, kind = "freebsd", "jail"
 
     def __init__(self, name: str, link: Link, number: int, locks: str, release: str) -> None:
-        # What lies in datasets does not travel with them here: the image's own folder is there from the start.
+        # What lies in datasets does not travel here: the image's own folder is there from the start.
         super().__init__(release=release, number=number, folders=["/tank/machines/ssa/root/dev"])
         self.link = link
         link.servers[name] = self

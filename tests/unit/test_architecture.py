@@ -34,6 +34,8 @@ PURE_FILES = {
     "fields.py",
     "grammar.py",
     "identity.py",
+    "networkd.py",
+    "rc.py",
     "limits.py",
     "network.py",
     "view.py",

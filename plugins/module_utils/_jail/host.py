@@ -14,7 +14,7 @@ from typing import Any
 
 from .._core.check import Check
 from .._core.errors import CommandMissing
-from .._core.host import Host, WritableHost
+from .._core.host import Host, WritableHost, expect
 from .._core.plan import Step
 from . import devfs, limits
 from .boot import JAIL_ENABLE, JAIL_LIST, RCTL_ENABLE, boot_words
@@ -328,13 +328,20 @@ def _limit(host: WritableHost, args: Mapping[str, Any]) -> None:
     if args["enforced"]:
         # A deny rule takes the place of the one before it, any other comes beside it.
         if args["live"] is not None and args["live"] != amount:
-            host.change(["rctl", "-r", rule], ok=(0, 1))
+            _drop_rules(host, rule)
         if amount is not None:
             host.change(["rctl", "-a", f"{rule}={amount}"])
     text = host.read(limits.FILE) or ""
     after = limits.edit_rules(text, args["name"], {args["rule"]: amount})
     if after != text:
         host.write(limits.FILE, after)
+
+
+def _drop_rules(host: WritableHost, which: str) -> None:
+    """Remove limits from the kernel, if it has any."""
+    output = host.change(["rctl", "-r", which], ok=(0, 1))
+    if not re.search("No such process|RACCT/RCTL", output.err):
+        expect(output, (0,))
 
 
 def _make_ruleset(host: WritableHost, args: Mapping[str, Any]) -> None:
@@ -372,7 +379,7 @@ def _set_boot(host: WritableHost, words: Mapping[str, str]) -> None:
 
 def _undefine(host: WritableHost, name: str) -> None:
     """Remove the file of a jail, its limits and its ruleset."""
-    host.change(["rctl", "-r", f"jail:{name}"], ok=(0, 1))
+    _drop_rules(host, f"jail:{name}")
     _rewrite(host, limits.FILE, lambda text: limits.forget(text, name))
     number, _rules = devfs.parse(host.read(devfs.FILE) or "").get(devfs.name_of(name), (0, ()))
     if number:

@@ -18,7 +18,7 @@ from .._core.values import parse_size
 FILE = "/etc/rctl.conf"
 _DENIED = frozenset((
     "datasize", "stacksize", "coredumpsize", "memoryuse", "memorylocked", "maxproc", "openfiles",
-    "vmemoryuse", "pseudoterminals", "swapuse", "nthr", "msgqqueued", "msgqsize", "nmsgq", "nsem", 
+    "vmemoryuse", "pseudoterminals", "swapuse", "nthr", "msgqqueued", "msgqsize", "nmsgq", "nsem",
     "nsemop", "nshm", "shmsize", "pcpu",
 ))  # fmt: skip
 _RATES = frozenset({"readbps", "writebps", "readiops", "writeiops"})

@@ -97,7 +97,7 @@ def known_to_kernel(parameter: str, values: Values) -> Values:
 
 def _address(value: str) -> str:
     """``IFACE|ADDRESS/LENGTH OPTIONS`` with the address as it is usually written."""
-    interface, bar, rest = value.strip().rpartition("|")
+    interface, sign, rest = value.strip().rpartition("|")
     match = re.fullmatch(r"([0-9A-Fa-f:.]+)(.*)", rest.strip(), re.DOTALL)
     if match is None:
         return value.strip()
@@ -105,7 +105,7 @@ def _address(value: str) -> str:
         address = str(ipaddress.ip_address(match[1]))
     except ValueError:
         return value.strip()
-    return f"{interface}{bar}{address}{match[2].rstrip()}"
+    return f"{interface}{sign}{address}{match[2].rstrip()}"
 
 
 # ---- what was declared ------------------------------------------------------------------------
@@ -528,7 +528,6 @@ def jail_config(
     """
     parameters: dict[str, Any] = {
         "host.hostname": name,
-        "exec.prepare": [" ".join([*guard, name])],
         "exec.start": ["/bin/sh /etc/rc"],
         "exec.stop": ["/bin/sh /etc/rc.shutdown jail"],
         "exec.clean": True,
@@ -537,6 +536,8 @@ def jail_config(
         "devfs_ruleset": str(VNET),
         **(options or {}),
     }
+    # The guard stands before all hooks, whatever the options say.
+    parameters["exec.prepare"] = [" ".join([*guard, name]), *_texts(parameters.get("exec.prepare"))]
     item: dict[str, Any] = {
         "name": name,
         "path": root,
@@ -577,6 +578,13 @@ def _machine_limits(
                 f"accept that in unenforced ({limit}), or leave it out",
             )
     return found
+
+
+def _texts(value: Any) -> list[str]:
+    """A value, or all of a list."""
+    if value is None:
+        return []
+    return [str(each) for each in value] if isinstance(value, list | tuple) else [str(value)]
 
 
 def _device(device: Any) -> str:

@@ -426,7 +426,6 @@ def machine_config(
             *(_mount(mount) for mount in mounts),
             *(_device(device) for device in devices),
         ],
-        "lxc.hook.pre-start": [" ".join([*guard, name])],
         "lxc.net.0.type": "veth",
         "lxc.net.0.link": bridge,
         "lxc.net.0.name": "eth0",
@@ -464,7 +463,10 @@ def machine_config(
             raise Refused(
                 f"options of machine {name}", f"{key!r} is no key of LXC", "write one such as lxc.uts.name"
             )
-    return {**config, **extra}
+    # The guard stands before all hooks, whatever the options say.
+    hooks = extra.pop("lxc.hook.pre-start", None) or []
+    hooks = [hooks] if isinstance(hooks, str) else list(hooks)
+    return {**config, "lxc.hook.pre-start": [" ".join([*guard, name]), *hooks], **extra}
 
 
 def controllers_of(limits: Sequence[str]) -> list[str]:

@@ -716,7 +716,7 @@ class Jail:
 def alias(job: Job, step: str, value: str, down: bool) -> list[str]:
     """The call of ifconfig(8) that gives an interface an address, or takes it away."""
     words = value.split(" ")
-    interface, bar, address = words[0].rpartition("|")
+    interface, sign, address = words[0].rpartition("|")
     family = {"ip4.addr": "inet", "ip6.addr": "inet6"}[step]
     address, slash, length = address.partition("/")
     if not slash:
@@ -726,7 +726,7 @@ def alias(job: Job, step: str, value: str, down: bool) -> list[str]:
         where = [address, "netmask", length] if "." in length else [f"{address}/{length}"]
     more = [] if down else [word for word in words[1:] if word]
     verb = "-alias" if down else "alias"
-    return ["/sbin/ifconfig", interface if bar else job.text("interface"), family, *where, *more, verb]
+    return ["/sbin/ifconfig", interface if sign else job.text("interface"), family, *where, *more, verb]
 
 
 def decoded(word: str) -> str:

@@ -54,7 +54,7 @@ def hostname(world: World, args: list[str], stdin: str) -> str:
         else:
             world.kernel.sysctls["kern.hostname"] = words[0]
         return ""
-    return (name(world).split(".")[0] if "s" in given else name(world)) + "\n"
+    return (name(world).partition(".")[0] if "s" in given else name(world)) + "\n"
 
 
 def freebsd_version(world: World, args: list[str], stdin: str) -> str:

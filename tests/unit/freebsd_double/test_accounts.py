@@ -22,7 +22,9 @@ def test_an_account_comes_and_goes() -> None:
     assert here.files.read("/etc/passwd") == PASSWD + alice
     assert here.files.is_folder("/home/alice")
     assert here.call(["chpass", "-p", "*LOCKED*", "alice"]).rc == 0
-    assert here.files.read("/etc/master.passwd") == "alice:*LOCKED*:1001:1001::0:0:User &:/home/alice:/bin/sh\n"
+    assert (
+        here.files.read("/etc/master.passwd") == "alice:*LOCKED*:1001:1001::0:0:User &:/home/alice:/bin/sh\n"
+    )
     again = here.call(["pw", "useradd", "-n", "alice"])
     assert (again.rc, again.err) == (65, "pw: login name `alice' already exists\n")
     assert here.call(["pw", "usermod", "-n", "alice", "-s", "/bin/csh"]).rc == 0

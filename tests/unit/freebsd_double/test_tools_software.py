@@ -124,7 +124,7 @@ def test_packages() -> None:
         All repositories are up to date.
         $ pkg nonsense
         ! pkg: unknown command: nonsense
-        ! 
+        !
         ! For more information on available commands and options see 'pkg help'.
         [1]
         """,

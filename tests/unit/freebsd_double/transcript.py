@@ -23,7 +23,11 @@ def played(host: FreebsdHost, transcript: str) -> str:
     for line in textwrap.dedent(transcript).strip("\n").split("\n"):
         if line.startswith("$ "):
             output = host.world.call(shlex.split(line[2:]))
-            lines += [line, *output.out.splitlines(), *(f"! {said}" for said in output.err.splitlines())]
+            lines += [
+                line,
+                *output.out.splitlines(),
+                *(f"! {said}".rstrip() for said in output.err.splitlines()),
+            ]
             lines += [f"[{output.rc}]"] if output.rc else []
     return "\n".join(lines)
 

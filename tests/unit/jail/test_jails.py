@@ -273,6 +273,14 @@ def test_a_rate_takes_the_place_of_the_old_one() -> None:
     assert host.world.call(["rctl"]).out == "jail:web:readbps:throttle=2097152\n"
 
 
+def test_a_limit_that_the_kernel_does_not_let_go_is_told() -> None:
+    host = up()
+    run(host, limits={"maxproc": 5})
+    host.world.faults["rctl"] = Fault(err="rctl: failed to remove rule: Permission denied\n", about="-r")
+    with pytest.raises(TwinError, match="Permission denied"):
+        run(host, limits={"maxproc": None})
+
+
 def test_rules_of_a_jail_make_a_ruleset_which_hides_the_rest() -> None:
     host = up()
     run(host, devfs=["path bpf* unhide"])

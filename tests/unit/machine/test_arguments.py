@@ -266,3 +266,20 @@ def test_replicas_are_planned_for_machines_at_home() -> None:
         {"name": "ssa", "planned": True},
         {"name": "tap", "planned": False},
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "platform", "hook"),
+    [
+        ("lxc", "debian", "lxc.hook.pre-start"),
+        ("jail", "freebsd", "exec.prepare"),
+    ],
+)
+@pytest.mark.parametrize("own", ["/bin/own", ["/bin/own"]])
+def test_no_option_takes_the_place_of_the_guard(kind: str, platform: str, hook: str, own: object) -> None:
+    machine = Machine("web", kind, "castor", "tiny", options={hook: own})
+    pair = Pair("lab", platform, "castor", "tank", "br0", Peer("pollux", ("10.1.0.2",)))
+    items = items_of([machine], pair)
+    (item,) = [*items["containers"], *items["jails"]]
+    settings = item["config" if kind == "lxc" else "parameters"]
+    assert settings[hook] == ["/usr/local/sbin/twin guard web", "/bin/own"]
