@@ -35,7 +35,7 @@ demo: venv ## two servers, a witness, machines on them, one moves
 .PHONY: test
 test: venv ## every test; the exit status is the verdict
 	@rm -rf build/coverage
-	@$(MAKE) -j2 stage-lint stage-unit stage-sanity stage-fire stage-playbooks stage-integration stage-molecule
+	@$(MAKE) -j2 stage-lint stage-unit stage-sanity stage-fire stage-fire-freebsd stage-playbooks stage-freebsd stage-integration stage-molecule
 	@$(MAKE) stage-coverage
 	@$(MAKE) down
 
@@ -95,6 +95,8 @@ sanity: venv ## ansible-test sanity
 
 FIRE := tests/integration/test_move_under_fire.py
 PLAYBOOKS := tests/integration/test_playbooks.py
+FREEBSD := $(wildcard tests/integration/test_*freebsd*.py) tests/integration/test_jail.py
+ON_BOTH := tests/integration/test_connection_machine.py tests/integration/test_machine_image.py
 PYTEST = coverage run --data-file=build/coverage/data.$@ -m pytest
 
 # The lab of virtual machines has a name of its own: both may be up.
@@ -111,9 +113,15 @@ down: ## take every lab down that is made here
 	$(LAB) down
 	$(LAB) down --name vm
 	$(LAB) down --name molecule
+	$(LAB) down --name freebsd
 
 .PHONY: fire
 fire: venv ## the move, killed, cut and powered off at every step
+	$(PYTEST) $(FIRE)
+
+.PHONY: fire-freebsd
+fire-freebsd: export TWIN_LAB_FREEBSD = 14.3
+fire-freebsd: venv ## the same with a jail, on servers that behave as FreeBSD
 	$(PYTEST) $(FIRE)
 
 .PHONY: playbooks
@@ -122,8 +130,15 @@ playbooks: venv ## the playbooks as people run them
 
 .PHONY: integration
 integration: lab ## modules and plugins on the lab, and the lab itself
-	$(LAB) run -- $(PYTEST) tests/integration --ignore=$(FIRE) --ignore=$(PLAYBOOKS)
+	$(LAB) run -- $(PYTEST) tests/integration $(addprefix --ignore=,$(FIRE) $(PLAYBOOKS) $(FREEBSD))
 	pytest tests/lab
+
+# Its name is known to the lab of every tool that a test starts.
+freebsd: export TWIN_LAB = freebsd
+.PHONY: freebsd
+freebsd: venv ## what runs on FreeBSD, on servers that behave as 14.3
+	$(LAB) up --name $(TWIN_LAB) --freebsd 14.3
+	$(LAB) run --name $(TWIN_LAB) -- $(PYTEST) $(FREEBSD) $(ON_BOTH)
 
 .PHONY: molecule
 molecule: venv ## one scenario per role, each upon the one before, on a lab that begins empty

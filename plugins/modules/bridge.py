@@ -10,13 +10,17 @@ short_description: Put a port of a server into a bridge, safely
 version_added: 0.1.0
 author: twin.datacenter contributors (@twin-datacenter)
 description:
-  - Makes a bridge with systemd-networkd, moves the addresses of a port to it, and gives other
-    interfaces fixed addresses.
-  - The new network is tried first. A timer on the host takes it back unless it is confirmed over a
+  - Makes a bridge, moves the addresses of a port to it, and gives other interfaces fixed addresses;
+    with systemd-networkd on Linux, with rc.conf on FreeBSD.
+  - The new network is tried first. The host takes it back by itself unless it is confirmed over a
     new connection through it, which the task does by itself. A power cut takes it back too.
-  - The files of an installer are left as they are; ours come before them (C(05-twin-*)).
+  - On Linux the files of an installer are left as they are; ours come before them (C(05-twin-*)).
+  - On FreeBSD a trial changes the running system alone, and what was confirmed is set by C(sysrc).
+    The port keeps no address, for since FreeBSD 15 no member of a bridge may have one; one that is
+    configured by DHCP hands that on to the bridge. A new bridge has the MAC of its port, for good.
 requirements:
-  - systemd-networkd manages the port
+  - systemd-networkd manages the port (Linux)
+  - C(rc.conf) has the variable C(ifconfig_PORT) of the port (FreeBSD)
 options:
   bridge:
     description: Name of the bridge.

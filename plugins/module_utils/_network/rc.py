@@ -149,14 +149,22 @@ def fault(current: Network, wanted: Wanted, port: str) -> str | None:
     listed = current.kept.get("network_interfaces", "auto").split()
     if listed not in (["auto"], ["AUTO"], []) and wanted.bridge not in listed:
         return f"network_interfaces of rc.conf leaves {wanted.bridge} out at a boot; name it there"
-    if current.kept.get("ipv6_activate_all_interfaces", "NO").upper() == "YES":
+    six = _six_for_all(current.kept)
+    if six:
         return (
-            f"ipv6_activate_all_interfaces of rc.conf gives {port} an address, which a member of a bridge may"
-            " not have; set the variable ifconfig_X_ipv6 of each interface that needs it instead"
+            f"{six[0]} of rc.conf gives {port} an IPv6 address, which a member of a bridge may not have; set"
+            " the variable ifconfig_X_ipv6 of each interface that needs it instead"
         )
     if current.armed and current.tried != settings(current, wanted, port):
         return "another trial is under way; wait until the host has gone back, then run this again"
     return None
+
+
+def _six_for_all(kept: Mapping[str, str]) -> list[str]:
+    """Variables by which every interface speaks IPv6."""
+    active = kept.get("ipv6_activate_all_interfaces", "").lower() in ("yes", "true", "on", "1")
+    default = {"inet6", DISCOVERED} & set(kept.get("ifconfig_DEFAULT", "").split())
+    return ["ipv6_activate_all_interfaces"] * active + ["ifconfig_DEFAULT"] * bool(default)
 
 
 def settings(current: Network, wanted: Wanted, port: str) -> dict[str, str | None]:
@@ -180,6 +188,8 @@ def settings(current: Network, wanted: Wanted, port: str) -> dict[str, str | Non
     found |= _bare(kept, port)
     found |= _routers(kept, wanted, port)
     for name, value in found.items():
+        if not name.isidentifier():
+            raise Refused(f"variable {name}", "the shell takes no such name", "rename the interface")
         if value is not None and value != kept.get(name) and _SPECIAL & set(value):
             raise Refused(
                 f"variable {name}", "its value has quotes or dollars in it", f"write {value!r} there by hand"

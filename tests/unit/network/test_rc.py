@@ -337,9 +337,11 @@ def test_a_bridge_deleted_by_hand_comes_back() -> None:
     ("more", "params_", "words"),
     [
         ("", {"port": "em1"}, "rc.conf says nothing of em1; set ifconfig_em1 there first"),
+        ("", {"bridge": "br;0"}, "variable ifconfig_br;0: the shell takes no such name"),
         ("", {"port": "em7"}, "this host has no interface em7; use one of em0, em1"),
         ('network_interfaces="em0 lo0"\n', {}, "network_interfaces of rc.conf leaves br0 out"),
-        ('ipv6_activate_all_interfaces="YES"\n', {}, "gives em0 an address"),
+        ('ipv6_activate_all_interfaces="YES"\n', {}, "interfaces of rc.conf gives em0 an IPv6 address"),
+        ('ifconfig_DEFAULT="inet6 accept_rtadv"\n', {}, "ifconfig_DEFAULT of rc.conf gives em0"),
         ('ifconfig_em0_alias0="inet 192.0.2.5/32 vhid 1"\n', {}, "vhid says that its address wanders"),
         ('ifconfig_em0_alias0="inet 192.0.2.5"\n', {}, "'192.0.2.5' has no prefix length"),
         ('ifconfig_em0_alias0="inet 192.0.2.5-9/28"\n', {}, "'192.0.2.5-9/28' is not an address"),
