@@ -19,7 +19,8 @@ description:
     else the jail is restarted, or that is left to its next start (O(jails[].apply)).
   - Jails are started and stopped by jail(8), and jls(8) is asked afterwards whether that is so. What a start
     that failed has left on the host (interfaces, mounts, addresses) is removed.
-  - Jails that were made by other means, such as those of /etc/jail.conf, are not touched.
+  - Jails that were made by other means, such as those of /etc/jail.conf, are not touched; their names are
+    refused.
   - Root file systems are neither made nor removed; they are data sets, see M(twin.datacenter.zfs_dataset).
   - Values of O(jails[].parameters) appear in plan and diff, so they must not be secrets.
 extends_documentation_fragment:
@@ -33,7 +34,10 @@ options:
     required: true
     suboptions:
       name:
-        description: Its name. Letters, digits, C(_) and C(-), for rc.d/jail can address no other.
+        description:
+          - Its name, of letters, digits, C(_) and C(-), for rc.d/jail can address no other.
+          - C(OUTER.INNER) is a jail within another one, which needs the parameter C(children.max). It runs
+            only while the outer one does, and is stopped and started with it.
         type: str
         required: true
       state:
@@ -103,7 +107,10 @@ options:
         type: list
         elements: str
       mounts:
-        description: Folders of the host that it sees, by nullfs(5). All that its parameter C(mount) says.
+        description:
+          - Folders of the host that it sees, by nullfs(5). All that its parameter C(mount) says; an empty
+            list removes it.
+          - Mount points are made by commands behind those of its parameter C(exec.prepare).
         type: list
         elements: dict
         suboptions:
@@ -223,6 +230,19 @@ EXAMPLES = r"""
           exec.start: /bin/sh /etc/rc
           exec.stop: /bin/sh /etc/rc.shutdown jail
         depend: [db]
+
+- name: A Linux system; the server has linux_enable=YES in rc.conf
+  twin.datacenter.jail:
+    jails:
+      - name: ubuntu
+        path: /tank/machines/ubuntu/root
+        parameters:
+          linux: new
+          mount:
+            - linprocfs /tank/machines/ubuntu/root/proc linprocfs rw 0 0
+            - linsysfs /tank/machines/ubuntu/root/sys linsysfs rw 0 0
+          exec.start: /etc/init.d/rc 3
+          exec.stop: /etc/init.d/rc 0
 
 - name: A change that needs a restart waits for the next one
   twin.datacenter.jail:

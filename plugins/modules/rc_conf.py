@@ -18,6 +18,7 @@ description:
   - A file of the loader is read at boot. As long as kenv(1) shows that the kernel was given another value of
     a tunable, the plan says that a boot is owed. A variable of C(/etc/sysctl.conf) is set in the running
     kernel too, if that has it. Files of shell are read when a service starts.
+  - Values appear in plan and diff, so they must not be secrets.
 options:
   variables:
     description: The variables.

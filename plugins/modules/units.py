@@ -13,7 +13,7 @@ description:
   - Says of any number of units whether they start at boot and whether they run, by one look at the
     host.
   - On Linux these are units of systemd, on FreeBSD the services of rc(8). There a service is started and
-    stopped whether or not it is enabled, and since service(8) may say nothing of a failure, it is asked again.
+    stopped whether or not it is enabled, and asked again, for service(8) may say nothing of a failure.
   - In check mode a unit that the host does not know reads as one that is stopped and disabled, for
     its package may be about to be installed.
 options:

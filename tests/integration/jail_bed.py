@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pair of `bed`, on servers that behave as FreeBSD: its machine is a jail with a network stack of its own."""
+"""The pair of `bed` on servers that behave as FreeBSD: its machine is a jail with a network of its own."""
 
 from __future__ import annotations
 

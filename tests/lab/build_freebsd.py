@@ -13,6 +13,8 @@ import os
 import shutil
 import stat
 import subprocess
+import tarfile
+import time
 from pathlib import Path
 
 from . import build
@@ -42,24 +44,52 @@ HIDDEN = (
 PYTHON = "python3.11"
 """What FreeBSD's packages call the interpreter for managed code, in /usr/local/bin."""
 RELEASES = ("14.3", "15.0")
+DISTRIBUTIONS = "usr/freebsd-dist"
+"""Folder of the files of each release, as on its installer."""
 PROGRAM = """\
 #!/usr/bin/python3 -IS
-import sys
+import _socket, marshal, os, sys
+def ask():
+    office = _socket.socket(_socket.AF_UNIX)
+    office.connect("/run/freebsd/socket")
+    files = (0, 1, 2, os.open(".", os.O_RDONLY))
+    words = marshal.dumps((sys.argv, dict(os.environ)))
+    words = len(words).to_bytes(8, "little") + words
+    numbers = b"".join(file.to_bytes(4, sys.byteorder) for file in files)
+    sent = office.sendmsg([words], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)])
+    office.sendall(words[sent:])
+    answer = b"".join(iter(lambda: office.recv(65536), b""))
+    if answer[:1] == b"x":
+        words, environment = marshal.loads(answer[1:])
+        os.execvpe(words[0], words, environment)
+    os._exit(int(answer or 1))
+if os.geteuid() == 0 and os.path.basename(sys.argv[0]) not in ("cron", "office", "rc"):
+    try:
+        ask()
+    except OSError:
+        pass
 sys.path.insert(0, "/usr/lib/freebsd")
 from tests.doubles.freebsd.__main__ import main
 sys.exit(main(sys.argv))
 """
-"""Every program of the double: the name of the link through which it is called says which one is meant."""
+"""Every program of the double: the name of the link through which it is called says which one is meant.
+
+It asks the process that has all of them in memory (`tests.doubles.freebsd.linux.office`), or works itself.
+"""
 WANTED = "etc/systemd/system/multi-user.target.wants"
 LINKS = {
     "etc/systemd/system/systemd-networkd.service": "/dev/null",
     "etc/systemd/system/systemd-networkd.socket": "/dev/null",
     f"{WANTED}/freebsd-cron.service": "../freebsd-cron.service",
+    f"{WANTED}/freebsd-office.service": "../freebsd-office.service",
     f"{WANTED}/freebsd-rc.service": "../freebsd-rc.service",
     f"{WANTED}/zfs-fuse.service": "/usr/lib/systemd/system/zfs-fuse.service",
     "usr/lib/freebsd/cron": "program",
+    "usr/lib/freebsd/office": "program",
     "usr/lib/freebsd/rc": "program",
+    "usr/lib/freebsd/zfs": "program",
     f"usr/local/bin/{PYTHON}": "/usr/bin/python3",
+    "usr/sbin/zpool": "../lib/linux/zpool",
 }
 """Links of a FreeBSD server: its network is that of rc.conf(5)."""
 
@@ -92,10 +122,10 @@ def _key(root: Path) -> str:
 
 
 def _prune(keep: Path) -> None:
-    """Remove older layers, but for those on which some lab of this machine stands."""
-    mounts = build.mounts()
+    """Remove older layers, but for those on which some lab of this machine stands, or is about to."""
+    mounts, an_hour_ago = build.mounts(), time.time() - 3600
     for old in {*build.cache_folder().glob("freebsd-*")} - {keep}:
-        if str(old) not in mounts:
+        if str(old) not in mounts and old.stat().st_mtime < an_hour_ago:
             shutil.rmtree(old)
 
 
@@ -125,6 +155,9 @@ def _build(root: Path, out: Path) -> None:
     (out / "etc/group").write_text(group)
     _install_code(out / "usr/lib/freebsd")
     _install_programs(out)
+    _compile(server, out / "usr/lib/freebsd")
+    for release in RELEASES:
+        _make_distribution(out, release)
 
 
 def _install(source: Path, target: Path) -> None:
@@ -155,6 +188,13 @@ def _install_code(target: Path) -> None:
             shutil.copy(source, into)
 
 
+def _compile(server: Path, code: Path) -> None:
+    """Compile the code for the interpreter of the servers, whose root is mounted for nobody else to see."""
+    compileall = "python3 -m compileall -q -s /srv -p /usr/lib/freebsd /srv"
+    script = f'mount --bind "$1" "$2/srv" && exec chroot "$2" {compileall}'
+    build.do("unshare", "--mount", "sh", "-c", script, "sh", code, server)
+
+
 def _install_programs(out: Path) -> None:
     """A link per program; `names` tells them, by folder."""
     names = subprocess.run(
@@ -170,6 +210,27 @@ def _install_programs(out: Path) -> None:
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
         link.symlink_to(target)
+
+
+def _make_distribution(out: Path, release: str) -> None:
+    """What images of a release are made of: base.txz, of BusyBox, and MANIFEST. Equal builds are equal."""
+    folder = out / DISTRIBUTIONS / release
+    root = folder / "root"
+    root.mkdir(parents=True)
+    subprocess.run(
+        [FILES / "usr/lib/freebsd/make-base", root, release, out / "usr/lib/linux/busybox"], check=True
+    )
+    with tarfile.open(folder / "base.txz", "w:xz") as tar:
+        tar.add(root, ".", filter=_timeless)
+        count = len(tar.getnames())
+    checksum = hashlib.sha256((folder / "base.txz").read_bytes()).hexdigest()
+    (folder / "MANIFEST").write_text(f'base.txz\t{checksum}\t{count}\tbase\t"Base system (MANDATORY)"\ton\n')
+    shutil.rmtree(root)
+
+
+def _timeless(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.mtime = 0
+    return entry
 
 
 def own_files(server: Server, release: str) -> dict[str, str]:

@@ -151,9 +151,11 @@ class Lab:
 
     def down(self) -> None:
         """End every process of the lab and remove its files. Nothing to do when there is none."""
-        self._clear()
-        with build.locked("labs"), contextlib.suppress(OSError):
-            self.base.rmdir()
+        # Else somebody's gc could take it for dead, and remove the same files.
+        with build.locked("labs"):
+            self._clear()
+            with contextlib.suppress(OSError):
+                self.base.rmdir()
 
     def gc(self) -> list[str]:
         """Clear away the labs of this base folder whose owner or first process is gone.
@@ -389,7 +391,12 @@ class Lab:
         keys = [(host, self._box(host.name).host_key().split()[:2]) for host in SERVERS.values()]
         known = (f"{host.name},{host.address} {' '.join(key)}\n" for host, key in keys)
         self.known_hosts.write_text("".join(known))
-        self.inventory().write_text(inventory(self.key, self.known_hosts, self.repository))
+        sources = {"lab_repository": self.repository}
+        if self._state().freebsd:
+            made = build_freebsd.ready(Path(self._state().root)) / build_freebsd.DISTRIBUTIONS
+            sources["lab_distributions"] = self.work / "distributions"
+            shutil.copytree(made, sources["lab_distributions"], dirs_exist_ok=True)
+        self.inventory().write_text(inventory(self.key, self.known_hosts, sources))
         (self.work / "hosts").write_text(hosts_file("control"))
 
     def _boot(self, names: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ Servers, cables, addresses, the files that describe them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,15 +139,17 @@ def server_files(host: Server, machine_id: str, authorized_keys: str) -> dict[st
     }
 
 
-def inventory(key: Path, known_hosts: Path, repository: Path) -> str:
-    """A static Ansible inventory of the servers, in INI form."""
+def inventory(key: Path, known_hosts: Path, sources: Mapping[str, Path]) -> str:
+    """A static Ansible inventory of the servers, in INI form.
+
+    :param sources: where the contents of machines' images come from, by variable: the lab reaches no mirror.
+    """
     lines = ["[twin]", "castor", "pollux", "", "[voter]", "witness", "", "[all:vars]", "ansible_user=root"]
     lines += ["ansible_python_interpreter=/usr/bin/python3", f"ansible_ssh_private_key_file={key}"]
     lines += [f"ansible_ssh_common_args=-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes"]
     # Labs have equal addresses: a connection that is kept open must never serve another lab.
     lines += [f"ansible_control_path_dir={key.parent / 'cp'}"]
-    # Where packages for images of machines come from, for the lab reaches no mirror.
-    lines += [f"lab_repository={repository}", ""]
+    lines += [*(f"{name}={path}" for name, path in sources.items()), ""]
     text = "\n".join(lines)
     for host in SERVERS.values():
         text = text.replace(f"\n{host.name}\n", f"\n{host.name} ansible_host={host.address}\n")

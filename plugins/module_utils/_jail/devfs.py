@@ -10,6 +10,7 @@ device of the server.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Sequence
 
 FILE = "/etc/devfs.rules"
@@ -22,6 +23,12 @@ _HEAD = re.compile(r"\s*\[(?P<name>[^=\]]+)=(?P<number>\d+)\]\s*(#.*)?")
 def name_of(jail: str) -> str:
     """The name of a jail's own ruleset; a shell variable of rc.d/devfs bears it."""
     return f"twin_{re.sub('[^A-Za-z0-9_]', '_', jail)}"
+
+
+def number_of(values: Sequence[str]) -> int:
+    """The ruleset which a jail with this ``devfs_ruleset`` gets; without one it is the usual."""
+    number = values[-1] if values else ""
+    return (int(number) if number.isdigit() else 0) or DEFAULT
 
 
 def rules_of(declared: Sequence[str], vnet: bool) -> tuple[str, ...]:
@@ -61,7 +68,7 @@ def edit(text: str, jail: str, number: int, rules: Sequence[str]) -> str:
 
 def _quoted(rule: str) -> str:
     """A rule as rc.d/devfs reads it, which leaves it to a shell: a pattern must not meet files there."""
-    return " ".join(f"'{word}'" if re.search(r"[*?\[]", word) else word for word in rule.split())
+    return shlex.join(rule.split())
 
 
 def _sections(text: str) -> list[tuple[str, list[str]]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -27,6 +27,7 @@ from .life_host import (
     clean_up,
     leftovers,
     load_file,
+    load_path,
     look_around,
     parameters_of,
     prove_ruleset,
@@ -36,6 +37,7 @@ from .life_host import (
     started_with,
     stop,
     wait_for_answer,
+    within,
 )
 from .model import (
     CONFIG,
@@ -55,6 +57,8 @@ from .network import pairs_in, ports_of
 from .plan import candidates, configured, plan_jails
 
 RACCT = "kern.racct.enable=1"
+COMMON = "/etc/jail.conf"
+"""The file of all jails that have none of their own; rc.d/jail looks there last."""
 
 
 # ---- reading -----------------------------------------------------------------------------------
@@ -83,6 +87,7 @@ def read(host: Host, wanted: Wanted) -> System:
         number, rules = rulesets.get(devfs.name_of(name), (0, ()))
         found[name] = replace(
             _found(host, name, kernel.get(name), look),
+            within=tuple(within(kernel, name)),
             live_limits=live.get(name, {}),
             kept_limits=kept.get(name, {}),
             ruleset=number,
@@ -100,7 +105,7 @@ def read(host: Host, wanted: Wanted) -> System:
         epairs=_pairs(host, files) if any(jail.interfaces for jail in wanted.jails) else {},
         addresses=addresses_of(kernel),
         interfaces=None if look is None else frozenset(look.interfaces),
-        hidden=_hidden(host, names),
+        elsewhere=_elsewhere(host, found.values()),
     )
     return _judged(host, system, wanted, {key for known in kernel.values() for key in known.parameters})
 
@@ -192,9 +197,9 @@ def _speaks_of_rulesets(wanted: Wanted) -> bool:
 
 def _everyone(host: Host, wanted: Wanted) -> tuple[str, ...]:
     """What an empty jail_list starts at boot, apart from those that will stand in it."""
-    text = host.read("/etc/jail.conf")
+    common = load_path(host, COMMON)
     listed = {jail.name for jail in wanted.jails if jail.boot}
-    return tuple(name for name in Conf.parse(text).jails if name not in listed) if text else ()
+    return tuple(name for name in common.jails if name not in listed) if common else ()
 
 
 def _rulesets(host: Host) -> frozenset[int]:
@@ -205,10 +210,14 @@ def _pairs(host: Host, files: Iterable[str]) -> dict[str, frozenset[int]]:
     return {name: pairs_in(host.read(f"{CONFIG}/{name}.conf") or "") for name in files}
 
 
-def _hidden(host: Host, names: Iterable[str]) -> dict[str, str]:
-    """Files of the old place, which rc.d/jail prefers."""
+def _elsewhere(host: Host, found: Collection[Found]) -> dict[str, str]:
+    """A file of the old place, which rc.d/jail prefers; for new jails the common one, which it reads last."""
     present = set(host.listing("/etc"))
-    return {name: f"/etc/jail.{name}.conf" for name in names if f"jail.{name}.conf" in present}
+    files = {each.name: f"/etc/jail.{each.name}.conf" for each in found}
+    new = {each.name for each in found if not each.defined}
+    text = host.read(COMMON) if new else None
+    common = {name: COMMON for name in Conf.parse(text or "", COMMON).jails if name in new}
+    return common | {name: file for name, file in files.items() if file.removeprefix("/etc/") in present}
 
 
 def _judged(host: Host, system: System, wanted: Wanted, known: set[str]) -> System:
@@ -270,8 +279,12 @@ def apply(host: WritableHost, step: Step) -> dict[str, Any] | None:
         case "start":
             return _start_and_wait(host, args)
         case "restart":
+            inside = [name for name in within(read_kernel(host), args["name"]) if load_file(host, name)]
             stop(host, args["name"], args["timeout"])
-            return _start_and_wait(host, args)
+            answered = _start_and_wait(host, args)
+            for name in inside:
+                start(host, name, args["wait"])
+            return answered
         case "stop":
             return {"killed": True} if stop(host, args["name"], args["timeout"]) else None
         case "remove":
@@ -320,7 +333,7 @@ def _word(key: str, values: Values) -> str:
     if is_switch(key):
         folder, dot, last = key.rpartition(".")
         return key if meaning(key, values) == ("true",) else f"{folder}{dot}no{last}"
-    return f"{key}={','.join(values)}" if is_list(key) else f"{key}={meaning(key, values)[-1]}"
+    return f"{key}={','.join(values if is_list(key) else meaning(key, values))}"
 
 
 def _limit(host: WritableHost, args: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -57,6 +57,11 @@ def _plain(value: Any) -> Values:
     return tuple(str(each) for each in value) if isinstance(value, list) else (str(value),)
 
 
+def within(kernel: Mapping[str, Known], name: str) -> list[str]:
+    """The jails that run in a jail, each behind the one in which it runs."""
+    return sorted(each for each in kernel if each.startswith(f"{name}.") and not kernel[each].dying)
+
+
 def running(host: Host, name: str) -> bool:
     """Whether a jail runs."""
     known = read_kernel(host).get(name)
@@ -68,7 +73,11 @@ def load_file(host: Host, name: str, text: str | None = None) -> Conf | None:
 
     :param text: in place of that of the file.
     """
-    own = f"{CONFIG}/{name}.conf"
+    return load_path(host, f"{CONFIG}/{name}.conf", text)
+
+
+def load_path(host: Host, own: str, text: str | None = None) -> Conf | None:
+    """A file with what it includes; None when there is none."""
 
     def read(path: str) -> str | None:
         return text if text is not None and path == own else host.read(path)
@@ -101,13 +110,15 @@ class Look:
     """What a host has of networks and mounts.
 
     :param interfaces: with their addresses.
-    :param mounts: mount points, in the order in which they were mounted.
-    :param busy: addresses that jails use which run.
+    :param mounts: mount points and types, in the order in which they were mounted.
+    :param busy: addresses of jails that run.
+    :param roots: paths of jails that run.
     """
 
     interfaces: Mapping[str, frozenset[str]]
-    mounts: tuple[str, ...]
+    mounts: tuple[tuple[str, str], ...]
     busy: frozenset[str]
+    roots: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +137,9 @@ def look_around(host: Host, kernel: Mapping[str, Known]) -> Look:
     rows = [line.split() for line in host.run(["mount", "-p"]).out.splitlines()]
     return Look(
         {name: frozenset(addresses) for name, addresses in interfaces.items()},
-        tuple(_decoded(row[1]) for row in rows if len(row) > 1),
+        tuple(_mounted(row) for row in rows if len(row) > 2),
         frozenset(addresses_of(kernel)),
+        frozenset(path for known in kernel.values() if not known.dying for path in known.parameters["path"]),
     )
 
 
@@ -141,9 +153,9 @@ def addresses_of(kernel: Mapping[str, Known]) -> dict[str, str]:
     }
 
 
-def _decoded(word: str) -> str:
-    """A path as vis(3) writes it into fstab(5)."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), word)
+def _mounted(row: Sequence[str]) -> tuple[str, str]:
+    """Mount point and type of a line of fstab(5); vis(3) has written the path."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), row[1]), row[2]
 
 
 def leftovers(host: Host, name: str, look: Look) -> list[_Leftover]:
@@ -156,9 +168,14 @@ def leftovers(host: Host, name: str, look: Look) -> list[_Leftover]:
         ports += unnamed_pairs(name, definition.get("exec.prestart", ()), look.interfaces)
     ports = list(dict.fromkeys(ports))
     found = [_Leftover(f"interface {port}", ("ifconfig", port, "destroy")) for port in ports]
-    points = {point for definition in definitions for point in _mount_points(host, definition)}
+    # Two jails may share a root file system; what is mounted in it is of the one that runs.
+    mine = [each for each in definitions if not look.roots & {*each.get("path", ())}]
+    # By type too: the root file system of a jail may itself be a mount point, below another one of the jail.
+    mounts = {mount for definition in mine for mount in _mounts(host, definition)}
     found += [
-        _Leftover(f"mount {point}", ("umount", point)) for point in reversed(look.mounts) if point in points
+        _Leftover(f"mount {mount[0]}", ("umount", mount[0]))
+        for mount in reversed(look.mounts)
+        if mount in mounts
     ]
     # An address may be the host's own as well; only a jail that was started and not stopped has left it.
     for definition in definitions[1:]:
@@ -169,16 +186,16 @@ def leftovers(host: Host, name: str, look: Look) -> list[_Leftover]:
     return found
 
 
-def _mount_points(host: Host, definition: Mapping[str, Values]) -> list[str]:
-    """Where the definition of a jail mounts something."""
+def _mounts(host: Host, definition: Mapping[str, Values]) -> list[tuple[str, str]]:
+    """Where the definition of a jail mounts what type of file system."""
     root = (definition.get("path") or ("",))[-1].rstrip("/")
     lines = list(definition.get("mount", ()))
     for file in definition.get("mount.fstab", ()):
         lines += (host.read(file) or "").splitlines()
     rows = [line.split() for line in lines if not line.lstrip().startswith("#")]
     places = {"mount.devfs": "dev", "mount.fdescfs": "dev/fd", "mount.procfs": "proc"}
-    return [_decoded(row[1]) for row in rows if len(row) > 1] + [
-        f"{root}/{place}"
+    return [_mounted(row) for row in rows if len(row) > 2] + [
+        (f"{root}/{place}", key.removeprefix("mount."))
         for key, place in places.items()
         if key in definition and meaning(key, definition[key]) == ("true",)
     ]
@@ -242,8 +259,7 @@ def start(host: WritableHost, name: str, timeout: float = 300) -> None:
     if text is None or not definition:
         raise TwinError(f"jail {name} cannot be started", f"{path} does not define it", "define it first")
     if meaning("mount.devfs", definition.get("mount.devfs", ("false",))) == ("true",):
-        number = (definition.get("devfs_ruleset") or ("0",))[-1]
-        prove_ruleset(host, name, int(number) or devfs.DEFAULT)
+        prove_ruleset(host, name, devfs.number_of(definition.get("devfs_ruleset", ())))
     clean_up(host, name)
     log = (definition.get("exec.consolelog") or ("",))[-1]
     seen = len(host.read(log) or "") if log else 0
@@ -297,14 +313,19 @@ def prove_ruleset(host: Host, name: str, number: int) -> None:
 
 
 def stop(host: WritableHost, name: str, timeout: int = 60) -> bool:
-    """Ask a jail to halt, and end it when it has not within the timeout.
+    """Ask a jail to halt, and end it when it has not within the timeout; those in it before.
 
     :returns: whether it had to be ended.
     :raises CommandFailed: when one of its hooks refused, or it runs even then, or something of it stays.
     """
-    if not running(host, name):
+    kernel = read_kernel(host)
+    if name not in kernel or kernel[name].dying:
         clean_up(host, name)
         return False
+    for inner in reversed(within(kernel, name)):
+        # The kernel would end them without their hooks. One without a file was started in there.
+        if load_file(host, inner):
+            stop(host, inner, timeout)
     killed = False
     try:
         argv = ["jail", "-r", "-f", f"{CONFIG}/{name}.conf", name]

@@ -8,8 +8,10 @@ Pure. The source of facts about parameters is jail(8), jail.conf(5) and sys/kern
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,18 +51,22 @@ Values = tuple[str, ...]
 
 
 # ---- parameters -------------------------------------------------------------------------------
+# Every jail has the same few names, and each is asked about many times.
 
 
+@functools.cache
 def is_list(parameter: str) -> bool:
     """Whether several values count; of every other parameter the last one counts."""
     return _LISTS.fullmatch(parameter) is not None
 
 
+@functools.cache
 def is_switch(parameter: str) -> bool:
     """Whether it is true or false."""
     return _SWITCHES.fullmatch(parameter) is not None
 
 
+@functools.cache
 def is_pseudo(parameter: str) -> bool:
     """Whether jail(8) alone knows it, and the kernel does not."""
     return _PSEUDO.fullmatch(parameter) is not None
@@ -80,7 +86,7 @@ def meaning(parameter: str, values: Values) -> Values:
     if parameter in _SYSTEMS:
         word = values[-1] if values else "new"
         return ({"true": "new", "1": "new", "false": "disable", "0": "disable"}.get(word, word),)
-    return values[-1:]
+    return values[-1:] or ("",)
 
 
 def known_to_kernel(parameter: str, values: Values) -> Values:
@@ -204,7 +210,10 @@ def parse_jail(item: Mapping[str, Any]) -> Jail:
     if item.get("boot") and "." in name:
         raise Refused(f"boot of {what}", "rc.d/jail knows no jails within jails", "let its parent start it")
     devfs = item.get("devfs")
-    if devfs is not None and parameters.get("devfs_ruleset"):
+    ruleset = parameters.get("devfs_ruleset")
+    if ruleset and not re.fullmatch(r"\d{1,5}", ruleset[0]):
+        raise Refused(f"devfs_ruleset of {what}", f"{ruleset[0]!r} is no number", "write one such as 4")
+    if devfs is not None and ruleset:
         raise Refused(f"devfs of {what}", "it names a ruleset too", "write either devfs or devfs_ruleset")
     return Jail(
         name=name,
@@ -266,6 +275,8 @@ def _values(key: str, value: Any, what: str) -> Values | None:
         raise Refused(f"{key} of {what}", "it is the negative of another", f"write {positive}: false")
     if value is None or value == []:
         return None
+    if value is False and not is_switch(key) and key not in _SYSTEMS:
+        raise Refused(f"{key} of {what}", "it is no switch", "write a text, or null to remove it")
     if isinstance(value, bool):
         return () if value else ("false",)
     items = value if isinstance(value, list | tuple) else [value]
@@ -293,22 +304,10 @@ def _add(parameters: dict[str, Values | None], key: str, values: Sequence[str]) 
 
 def _desugar(parameters: dict[str, Values | None], item: Mapping[str, Any], root: str, what: str) -> None:
     """Turn the short forms into parameters."""
+    if item.get("mounts") is not None:
+        _mount(parameters, item["mounts"], root, what)
     name = item["name"]
-    mounts = item.get("mounts")
-    if mounts is not None:
-        if not root:
-            raise Refused(f"mounts of {what}", "its path is not known", "name its path")
-        targets = [f"{root}/{str(mount['target']).strip('/')}".rstrip("/") for mount in mounts]
-        lines = [_fstab_line(mount, target, what) for mount, target in zip(mounts, targets, strict=True)]
-        _add(parameters, "mount", lines)
-        # jail(8) makes no mount points; prepare is the only hook that runs before it mounts.
-        # Behind the others, which may refuse the start.
-        prepare = [
-            *(parameters.get("exec.prepare") or ()),
-            *(f"/bin/mkdir -p {target}" for target in targets),
-        ]
-        parameters["exec.prepare"] = tuple(prepare)
-    datasets = [str(dataset) for dataset in item.get("datasets") or ()]
+    datasets = [_dataset(str(dataset), what) for dataset in item.get("datasets") or ()]
     # zfs.dataset would say the same, but only since FreeBSD 15.
     created = [f"/sbin/zfs jail {name} {dataset}" for dataset in datasets]
     if datasets:
@@ -322,6 +321,29 @@ def _desugar(parameters: dict[str, Values | None], item: Mapping[str, Any], root
             )
         created.append(f"/usr/bin/cpuset -l {cpus} -j {name}")
     _add(parameters, "exec.created", created)
+
+
+def _mount(
+    parameters: dict[str, Values | None], mounts: Sequence[Mapping[str, Any]], root: str, what: str
+) -> None:
+    if not root:
+        raise Refused(f"mounts of {what}", "its path is not known", "name its path")
+    targets = [f"{root}/{str(mount['target']).strip('/')}".rstrip("/") for mount in mounts]
+    lines = [_fstab_line(mount, target, what) for mount, target in zip(mounts, targets, strict=True)]
+    # An empty list takes away what an earlier one has mounted.
+    parameters["mount"] = (*lines, *(parameters.get("mount") or ())) or None
+    if targets:
+        # jail(8) makes no mount points; prepare is the only hook that runs before it mounts.
+        # Behind the others, which may refuse the start. A shell may read them.
+        made = (f"/bin/mkdir -p {shlex.quote(target)}" for target in targets)
+        parameters["exec.prepare"] = (*(parameters.get("exec.prepare") or ()), *made)
+
+
+def _dataset(name: str, what: str) -> str:
+    # A shell may read it.
+    if not re.fullmatch(r"[\w.:-]+(/[\w.:-]+)*", name, re.ASCII):
+        raise Refused(f"datasets of {what}", f"{name!r} does not serve", "write one such as tank/web")
+    return name
 
 
 def _fstab_line(mount: Mapping[str, Any], target: str, what: str) -> str:
@@ -367,6 +389,7 @@ class Found:
     :param running: those of the file with which it was started; the present ones when nobody wrote
         that down.
     :param kernel: its parameters as jls(8) shows them.
+    :param within: jails that run in it.
     :param left: what an earlier run left behind on the host, of a jail that does not run.
     :param live_limits: amounts that the kernel has, by rule (``memoryuse:deny``).
     :param kept_limits: the same of /etc/rctl.conf.
@@ -381,6 +404,7 @@ class Found:
     configured: Mapping[str, Values] = field(default_factory=dict)
     running: Mapping[str, Values] = field(default_factory=dict)
     kernel: Mapping[str, Values] = field(default_factory=dict)
+    within: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     live_limits: Mapping[str, int] = field(default_factory=dict)
     kept_limits: Mapping[str, int] = field(default_factory=dict)
@@ -414,7 +438,7 @@ class System:
     :param interfaces: of the host; None: nobody asked.
     :param parameters: names that the kernel knows; None: nobody asked.
     :param objections: what jail(8) says against files that are to be written, by jail.
-    :param hidden: files that rc.d/jail would read in place of a jail's own, by jail.
+    :param elsewhere: files of others that define a jail of the same name, by jail; rc.d/jail reads but one.
     """
 
     jails: Mapping[str, Found] = field(default_factory=dict)
@@ -429,7 +453,7 @@ class System:
     interfaces: frozenset[str] | None = None
     parameters: frozenset[str] | None = None
     objections: Mapping[str, str] = field(default_factory=dict)
-    hidden: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     def stable(self) -> Any:
         """The same without what differs from run to run."""

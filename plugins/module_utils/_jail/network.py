@@ -61,16 +61,21 @@ def _parse_interface(item: Mapping[str, Any], what: str) -> Interface:
     if mac and not re.fullmatch(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}", mac):
         raise Refused(what, f"{mac!r} is no address of one card", "write one such as 02:00:00:00:00:2a")
     addresses = tuple(parse_interface(str(each), what) for each in item.get("addresses") or ())
-    gateways = item.get("gateway") or ()
-    gateways = [gateways] if isinstance(gateways, str) else list(gateways)
+    gateways = tuple(str(each) for each in item.get("gateway") or ())
     for gateway in gateways:
         try:
-            ipaddress.ip_address(str(gateway))
+            ipaddress.ip_address(gateway)
         except ValueError as error:
             raise Refused(
                 what, f"gateway {gateway!r} is no address", "write one such as 192.0.2.1"
             ) from error
-    return Interface(bridge, mac, addresses, tuple(str(gateway) for gateway in gateways))
+    for word in map(str, (*addresses, *gateways)):
+        # Behind % anything may stand, and a shell may read it.
+        if not re.fullmatch(r"[\w.:/%-]+", word, re.ASCII):
+            raise Refused(
+                what, f"{word!r} does not serve", "name an interface behind %, such as fe80::1%e0b_web"
+            )
+    return Interface(bridge, mac, addresses, gateways)
 
 
 # ---- names ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ what the kernel knows; for what only jail(8) knows, the file as it was when the 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -57,6 +58,11 @@ def verdict(parameter: str, *values: Values | None) -> str:
     """
     if parameter in ("ip4.addr", "ip6.addr") and any("|" in text for each in values for text in each or ()):
         return "restart"
+    return _usual_verdict(parameter)
+
+
+@functools.cache
+def _usual_verdict(parameter: str) -> str:
     return next(word for pattern, word in VERDICTS if re.fullmatch(pattern, parameter))
 
 
@@ -320,13 +326,23 @@ class _Item:
 
     def _stop(self) -> Iterator[Step]:
         if self.now.up:
-            yield self._step("stop", f"stop {self.what}", effect=Effect.RESTART, timeout=self.jail.timeout)
+            yield self._step(
+                "stop",
+                f"stop {self.what}{self._with_others()}",
+                effect=Effect.RESTART,
+                timeout=self.jail.timeout,
+            )
+
+    def _with_others(self) -> str:
+        """The jails in it go down with it, apart from those that are stopped before."""
+        others = [name for name in self.now.within if name not in self.needs]
+        return f" with {_join(others)} in it" if others else ""
 
     def _restart(self, word: str, keys: Iterable[str] = ()) -> Step:
         reason = f" for {_join(keys)} to take effect" if keys else ""
         return self._step(
             "restart",
-            f"{word} {self.what}{reason}",
+            f"{word} {self.what}{self._with_others()}{reason}",
             effect=Effect.RESTART if self.now.up else Effect.LIVE,
             token=str(self.now.jid),
             timeout=self.jail.timeout,
@@ -360,6 +376,11 @@ class _Item:
             yield self._refusal(
                 f"{self.what} runs, but {CONFIG}/{self.name}.conf does not define it; "
                 "stop it by what started it, or move its definition there"
+            )
+        elif file := self.system.elsewhere.get(self.name):
+            yield self._refusal(
+                f"{self.what}: {file} defines a jail of that name; "
+                f"move its definition to {CONFIG}/{self.name}.conf, or choose another name"
             )
         elif self.jail.state != "absent":
             for sentence in self._faults():
@@ -413,8 +434,6 @@ class _Item:
             )
         if self.name in self.system.objections:
             yield f"file of {self.what}: jail(8) refuses it: {self.system.objections[self.name]}"
-        if hidden := self.system.hidden.get(self.name):
-            yield f"{self.what}: {hidden} would be read in place of its own file; remove it"
 
     def _faults_of_start(self) -> Iterator[str]:
         starters = ("exec.start", "exec.poststart", "command")
@@ -450,8 +469,7 @@ class _Item:
         """The ruleset that its /dev will have; 0 when it gets none."""
         if not self._is_on("mount.devfs"):
             return 0
-        number = (self._values("devfs_ruleset") or ("0",))[-1]
-        return (int(number) if number.isdigit() else 0) or devfs.DEFAULT
+        return devfs.number_of(self._values("devfs_ruleset"))
 
     def _has_own_network(self) -> bool:
         return self._has("vnet") and meaning("vnet", self._values("vnet")) == ("new",)

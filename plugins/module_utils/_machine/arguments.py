@@ -146,6 +146,10 @@ def timers_of(machines: Iterable[Machine], platform: str) -> dict[str, list[dict
     return _crontabs_of(machines) if platform == "freebsd" else _units_of(machines)
 
 
+# That of cron(8) itself may lack where zfs(8) and our own interpreter lie (crontab(5)).
+_CRON_PATH = "PATH=/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
+
+
 def _crontabs_of(machines: Iterable[Machine]) -> dict[str, list[dict[str, Any]]]:
     """For cron(8) of FreeBSD, which reads its folder anew by itself; ``@SECONDS`` counts from the end of the
     run before (crontab(5))."""
@@ -156,7 +160,7 @@ def _crontabs_of(machines: Iterable[Machine]) -> dict[str, list[dict[str, Any]]]
             files.append({"path": path, "state": "absent"})
             continue
         command = f"/usr/local/sbin/twin replicate {machine.name} 2>&1 | logger -t twin-replicate"
-        files.append({"path": path, "content": f"@{_pace(machine)} root {command}\n"})
+        files.append({"path": path, "content": f"{_CRON_PATH}\n@{_pace(machine)} root {command}\n"})
     return {"files": files, "units": [], "gone": []}
 
 

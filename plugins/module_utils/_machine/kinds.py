@@ -14,7 +14,6 @@ from .._core.host import Host, WritableHost
 from .._core.plan import Effect
 from .._jail import host as jails
 from .._jail import life_host as jail_life
-from .._jail.conf import Conf, parameters
 from .._jail.model import CONFIG as JAILS
 from .._jail.model import Jail, jail_config, parse_jail
 from .._jail.model import Wanted as Jails
@@ -124,11 +123,10 @@ class _Jail:
         return host.read(f"{JAILS}/{name}.conf") is not None
 
     def foreign(self, host: Host, name: str, pair: Pair) -> str:
-        path = f"{JAILS}/{name}.conf"
-        text = host.read(path)
-        if text is None or parameters(Conf.parse(text, path), name).get("path") == (root_path(name, pair),):
+        own = jail_life.load_file(host, name)
+        if own is None or jail_life.parameters_of(own, name).get("path") == (root_path(name, pair),):
             return ""
-        return f"a jail that is none of this pair ({path})"
+        return f"a jail that is none of this pair ({own.source})"
 
     def lacking(self, host: Host, machine: Machine, pair: Pair) -> list[str]:
         wanted = Jails((jail_of(machine, pair),))
@@ -225,11 +223,11 @@ def jail_item(machine: Machine, pair: Pair) -> dict[str, Any]:
     item = jail_config(machine.name, **{**_common(machine, pair), "options": options})
     if not vnet:
         # An address of the server's own, beside its others on the bridge.
-        del item["interfaces"]
-        for key, mark in (("ip4.addr", "."), ("ip6.addr", ":")):
-            if own := [f"{pair.bridge}|{each}" for each in machine.addresses if mark in each]:
-                item["parameters"][key] = own
+        item["interfaces"] = []
         item["address"] = machine.addresses[0].partition("/")[0] if machine.addresses else None
+    for key, mark in (("ip4.addr", "."), ("ip6.addr", ":")):
+        own = [] if vnet else [f"{pair.bridge}|{each}" for each in machine.addresses if mark in each]
+        item["parameters"].setdefault(key, own or None)
     return {
         **item,
         "state": machine.state,

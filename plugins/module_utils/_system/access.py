@@ -23,7 +23,8 @@ KEY_FOLDER = "/etc/ssh/authorized_keys.d"
 SSHD_FILE = "/etc/ssh/sshd_config.d/20-twin-admins.conf"
 HEAD = "# Written by role access of twin.datacenter.\n"
 
-# What useradd(8) of Debian and pw(8) of FreeBSD take, and neither sshd_config(5) nor sudoers(5) reads as a pattern.
+# What useradd(8) of Debian and pw(8) of FreeBSD take, and neither sshd_config(5) nor sudoers(5) reads as a
+# pattern.
 _NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _KEY_TYPE = re.compile(r"(ssh|sk-ssh|ecdsa-sha2|sk-ecdsa-sha2)-[a-z0-9@.-]+")
 

@@ -127,7 +127,10 @@ def _parse_variable(item: Mapping[str, Any]) -> Variable:
         raise Refused(what, "its value is no text", "write words of a list with spaces between them")
     text = None if value is None else _text(name, value)
     _judge(what, text, *words)
-    return Variable(name, file, text, isinstance(value, bool) or name.endswith("_enable"), *words)
+    variable = Variable(name, file, text, isinstance(value, bool) or name.endswith("_enable"), *words)
+    if variable.is_sysctl and text is not None and ("#" in text or text != text.strip()):
+        raise Refused(what, f"{file} can hold no # and no blanks at the ends", "leave them out")
+    return variable
 
 
 def _text(name: str, value: Any) -> str:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._jail import life_
 from ansible_collections.twin.datacenter.plugins.module_utils._jail.model import jail_config, parse_jail
 from ansible_collections.twin.datacenter.plugins.modules.jail import SUBJECT
 from tests.doubles.freebsd.host import FreebsdHost
-from tests.doubles.freebsd.kernel import Interface
+from tests.doubles.freebsd.kernel import Interface, Mount
 from tests.doubles.freebsd.kernel import Outcome as Told
 from tests.doubles.freebsd.world import Fault
 from tests.doubles.memory import MemoryHost, answered, power_cut_before
@@ -392,7 +393,8 @@ REFUSALS: list[tuple[str, Callable[[], FreebsdHost], dict[str, Any], str]] = [
     ),
     (
         "hidden file", lambda: server({"/etc/jail.web.conf": CONFIG}), {},
-        "jail web: /etc/jail.web.conf would be read in place of its own file; remove it.",
+        "jail web: /etc/jail.web.conf defines a jail of that name; "
+        "move its definition to /etc/jail.conf.d/web.conf, or choose another name.",
     ),
 ]  # fmt: skip
 
@@ -718,16 +720,42 @@ def test_a_host_without_jails_reads_as_empty_and_cannot_be_changed() -> None:
     }
 
 
-def test_reading_costs_six_commands_however_many_jails() -> None:
-    host = server(
-        {f"/etc/jail.conf.d/j{number}.conf": CONFIG.replace("web", f"j{number}") for number in range(50)}
-    )
-    items = [
-        {"name": f"j{number}", "state": "stopped", "boot": False, "limits": {"maxproc": None}}
-        for number in range(50)
-    ]
+@pytest.mark.parametrize("count", [1, 50])
+def test_stopped_jails_are_read_by_six_commands_however_many(count: int) -> None:
+    names = [f"j{number}" for number in range(count)]
+    host = server({f"/etc/jail.conf.d/{name}.conf": CONFIG.replace("web", name) for name in names})
+    items = [{"name": name, "state": "stopped", "boot": False, "limits": {"maxproc": None}} for name in names]
     assert reconcile(SUBJECT, {"jails": items}, host.reader()).plan.sentences == []
     assert len(host.calls) == 6
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_running_jails_are_read_by_six_commands_however_many(count: int) -> None:
+    """With all that a declared machine has: a network of its own, a limit, a ruleset, a place in the boot."""
+    items = [_machine(f"j{number:02}", number) for number in range(count)]
+    roots = [item["path"] for item in items]
+    folders = [f"{root}/{place}" for root in roots for place in ("dev", "srv", "../data")]
+    host = FreebsdHost({}, folders=[os.path.normpath(folder) for folder in folders])
+    host.kernel.interfaces.append(Interface("br0", kind="bridge"))
+    assert reconcile(SUBJECT, {"jails": items}, host.reader(), host).plan.changed
+    host.calls.clear()
+    assert reconcile(SUBJECT, {"jails": items}, host.reader()).plan.sentences == []
+    assert len(host.calls) == 6
+
+
+def _machine(name: str, number: int) -> dict[str, Any]:
+    place = f"/tank/machines/{name}"
+    item = jail_config(
+        name,
+        root=f"{place}/root",
+        data=f"{place}/data",
+        bridge="br0",
+        hwaddr=f"02:00:00:00:00:{number:02x}",
+        addresses=[f"198.51.100.{number + 1}/24"],
+        memory=2**26,
+        guard=["/usr/bin/true"],
+    )
+    return {**item, "boot": True}
 
 
 # ---- kinds of jails ----------------------------------------------------------------------------
@@ -769,6 +797,33 @@ def test_a_jail_manages_its_own_dataset() -> None:
     assert said(host, datasets=["tank/own"]) == []
 
 
+LINUX: dict[str, Any] = {
+    "linux": "new",
+    "linux.osrelease": "5.15.0",
+    "mount": [
+        f"{kind} {ROOT}/{place} {kind} rw 0 0" for kind, place in (("linprocfs", "proc"), ("linsysfs", "sys"))
+    ],
+    "exec.start": "/etc/init.d/rc 3",
+}
+
+
+def test_a_linux_jail() -> None:
+    """The modules are the server's: rc_conf with linux_enable."""
+    host = server()
+    for place in ("proc", "sys"):
+        host.tree.make_folder(f"{ROOT}/{place}")
+    with pytest.raises(Refused, match=r"linux of jail web: .* or load the module that brings it"):
+        run(host, parameters=LINUX)
+    host.kernel.modules += ["linux", "linux64", "linprocfs", "linsysfs"]
+    run(host, parameters=LINUX)
+    assert host.kernel.jails()[-1].params["linux"] == "new"
+    mounted = [each.kind for each in host.kernel.mounts if each.target.startswith(ROOT)]
+    assert sorted(mounted) == ["devfs", "linprocfs", "linsysfs"]
+    assert said(host, parameters=LINUX) == []
+    run(host, state="absent")
+    clean(host)
+
+
 def test_a_jail_runs_within_another_one() -> None:
     host = server()
     inner = {"name": "web.inner", "path": f"{ROOT}/srv", "parameters": {"persist": True}}
@@ -785,6 +840,83 @@ def test_a_jail_runs_within_another_one() -> None:
         "stop jail web.inner", "stop jail web",
     ]  # fmt: skip
     clean(host)
+
+
+def nest() -> FreebsdHost:
+    """A jail runs in jail web, and has its own /dev."""
+    host = server({FILE: CONFIG.replace("persist;", "persist; children.max = 2;")}, up=("web",))
+    host.tree.make_folder(f"{ROOT}/srv/dev")
+    item = {"name": "web.inner", "path": f"{ROOT}/srv", "parameters": {"persist": True, "mount.devfs": True}}
+    reconcile(SUBJECT, {"jails": [item]}, host.reader(), host)
+    return host
+
+
+def test_a_jail_is_stopped_with_those_in_it() -> None:
+    """The kernel ends them without a word, without their hooks, and leaves their mounts."""
+    host = nest()
+    assert said(host, state="stopped") == ["stop jail web with web.inner in it"]
+    assert names(host) == ["poudriere"]
+    clean(host)
+
+
+def test_a_jail_is_restarted_with_those_in_it() -> None:
+    host = nest()
+    assert said(host, state="restarted") == ["restart jail web with web.inner in it"]
+    assert names(host) == ["poudriere", "web", "web.inner"]
+
+
+def test_mounts_of_a_running_jail_with_the_same_root_are_no_leftovers() -> None:
+    host = server({"/etc/jail.conf.d/db.conf": OTHER.replace("machines/db", "machines/web")}, up=("web",))
+    assert f"{ROOT}/dev" in [each.target for each in host.kernel.mounts]
+    item = {"name": "db", "state": "stopped"}
+    assert reconcile(SUBJECT, {"jails": [item]}, host.reader(), host).plan.sentences == []
+    assert f"{ROOT}/dev" in [each.target for each in host.kernel.mounts]
+
+
+def test_the_file_system_below_a_mount_of_the_jail_is_no_leftover() -> None:
+    """The root is a dataset, over which the base is mounted while the jail runs."""
+    host = server()
+    host.kernel.mounts.append(Mount("tank/machines/web/root", ROOT, "zfs"))
+    host.tree.make_folder("/tank/base/dev")
+    run(host, path=ROOT, mounts=[{"source": "/tank/base", "target": "/", "readonly": True}])
+    run(host, state="stopped")
+    assert [each.kind for each in host.kernel.mounts if each.target == ROOT] == ["zfs"]
+    assert said(host, state="stopped") == []
+
+
+def test_no_mounts_remove_the_mounts_and_no_hook() -> None:
+    """A guard among the hooks decides where a jail may run."""
+    text = CONFIG.replace("persist;", "persist;\n    exec.prepare = guard;")
+    host = server({FILE: text.replace("persist;", 'persist;\n    mount = "/a /b nullfs rw 0 0";')})
+    assert said(host, state="present", path=ROOT, mounts=[]) == ["remove mount of jail web"]
+    assert host.files[FILE] == text
+
+
+def test_a_bare_name_is_an_empty_text() -> None:
+    host = up()
+    assert said(host, parameters={"host.hostname": True}) == [
+        "set host.hostname of jail web from web to nothing"
+    ]
+    assert said(host, parameters={"host.hostname": True}) == []
+
+
+def test_the_name_of_a_jail_of_the_common_file_is_taken() -> None:
+    """rc.d/jail would read the new file at boot, and the other jail would be gone."""
+    host = server()
+    host.world.call(["jail", "-r", "poudriere"])
+    host.files["/etc/rc.conf"] = 'jail_list="poudriere"\n'
+    for state in ("present", "absent"):
+        item = {"name": "poudriere", "path": ROOT, "state": state}
+        with pytest.raises(Refused, match=r"/etc/jail.conf defines a jail of that name"):
+            reconcile(SUBJECT, {"jails": [item]}, host.reader(), host)
+    assert host.files["/etc/rc.conf"] == 'jail_list="poudriere"\n'
+
+
+def test_an_empty_list_starts_the_jails_of_included_files_too() -> None:
+    host = server({"/etc/jail.conf.d/db.conf": OTHER, "/etc/rc.conf": 'jail_enable="YES"\n'})
+    host.files["/etc/jail.conf"] = '.include "/etc/jail.conf.d/*.conf";\n'
+    with pytest.raises(Refused, match="write db into jail_list first"):
+        run(host, state="present", boot=True)
 
 
 # ---- anything ---------------------------------------------------------------------------------

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import Any
 
 import pytest
@@ -169,6 +171,39 @@ def test_short_forms_become_parameters() -> None:
 
 
 @pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ({"datasets": ["tank/a;reboot"]}, "datasets of jail web: 'tank/a;reboot' does not serve"),
+        ({"parameters": {"devfs_ruleset": "devfsrules_jail"}}, "'devfsrules_jail' is no number"),
+        ({"parameters": {"host.hostname": False}}, "host.hostname of jail web: it is no switch"),
+        ({"interfaces": [{"bridge": "b", "gateway": ["fe80::1%;reboot"]}]}, "name an interface behind %"),
+        (
+            {"interfaces": [{"bridge": "b", "addresses": ["fe80::1%;reboot/64"]}]},
+            "name an interface behind %",
+        ),
+    ],
+)
+def test_what_a_shell_or_the_kernel_would_take_amiss(item: dict[str, Any], words: str) -> None:
+    with pytest.raises(Refused, match=re.escape(words)):
+        parse_jail({"name": "web", **item})
+
+
+def test_a_shell_that_reads_a_path_reads_that_path() -> None:
+    """jail(8) gives a command with such a sign to sh(1), on the host."""
+    mounts = [{"source": "/a", "target": "/it's;reboot"}]
+    (command,) = parse_jail({"name": "web", "path": "/r", "mounts": mounts}).parameters["exec.prepare"] or ()
+    assert shlex.split(command) == ["/bin/mkdir", "-p", "/r/it's;reboot"]
+
+
+def test_rules_of_devfs_are_no_commands_of_the_shell_that_loads_them() -> None:
+    rules = ("path bpf* unhide", "path $(reboot) unhide", "path net/tap0 unhide")
+    text = devfs.edit("", "web", 100, rules)
+    assert [shlex.split(line)[1:] for line in text.splitlines()[1:]] == [rule.split() for rule in rules]
+    assert "net/tap0 unhide" in text
+    assert devfs.parse(text) == {"twin_web": (100, rules)}
+
+
+@pytest.mark.parametrize(
     "item",
     [
         {"parameters": {"ip4.addr": ["em0|192.0.2.5/24"]}},
@@ -288,7 +323,7 @@ def test_addresses_are_set_before_the_system_of_the_jail_starts() -> None:
         "web",
         [
             {"bridge": "br0", "mac": "02:00:00:00:00:2A", "addresses": ["192.0.2.21/24", "2001:db8::21/64"],
-             "gateway": "192.0.2.1"},
+             "gateway": ["192.0.2.1"]},
             {"bridge": "br1"},
         ],
     )  # fmt: skip

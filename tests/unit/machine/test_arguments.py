@@ -130,7 +130,8 @@ def test_a_machine_of_freebsd_is_a_jail_that_boots_where_it_belongs() -> None:
 
 def test_cron_replicates_on_freebsd() -> None:
     arguments = timers_of([SSA, *GONE.values()], "freebsd")
-    line = "@450 root /usr/local/sbin/twin replicate ssa 2>&1 | logger -t twin-replicate\n"
+    path = "PATH=/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin\n"
+    line = path + "@450 root /usr/local/sbin/twin replicate ssa 2>&1 | logger -t twin-replicate\n"
     assert arguments["files"][:2] == [
         {"path": "/etc/cron.d/twin-replicate-ssa", "content": line},
         {"path": "/etc/cron.d/twin-replicate-ssa", "state": "absent"},
@@ -283,3 +284,16 @@ def test_no_option_takes_the_place_of_the_guard(kind: str, platform: str, hook: 
     (item,) = [*items["containers"], *items["jails"]]
     settings = item["config" if kind == "lxc" else "parameters"]
     assert settings[hook] == ["/usr/local/sbin/twin guard web", "/bin/own"]
+
+
+def test_a_jail_with_addresses_of_its_server_and_one_with_its_own_may_become_the_other() -> None:
+    """What the one says of the network, the other takes away; else its file would say both."""
+    pair = Pair("lab", "freebsd", "castor", "tank", "br0", Peer("pollux", ("10.1.0.2",)))
+    own = Machine("web", "jail", "castor", "tiny", addresses=("192.0.2.21/24", "2001:db8::21/64"))
+    (item,) = items_of([own], pair)["jails"]
+    assert (item["parameters"]["ip4.addr"], item["parameters"]["ip6.addr"]) == (None, None)
+    assert item["interfaces"][0]["addresses"] == ["192.0.2.21/24", "2001:db8::21/64"]
+    (item,) = items_of([replace(own, options={"vnet": False})], pair)["jails"]
+    assert item["interfaces"] == []
+    assert item["parameters"]["ip4.addr"] == ["br0|192.0.2.21/24"]
+    assert item["parameters"]["ip6.addr"] == ["br0|2001:db8::21/64"]

@@ -176,6 +176,8 @@ def test_a_host_without_sysrc_reads_as_empty_in_check_mode() -> None:
         ([{"name": "a", "value": 1, "state": "absent"}], "not clear what is wanted"),
         ([{"name": "a", "value": 1, "add": ["b"]}], "not clear what is wanted"),
         ([{"name": "a", "value": ["b"]}], "its value is no text"),
+        ([{"name": "a.b", "value": "c#d", "file": SYSCTL}], "can hold no # and no blanks at the ends"),
+        ([{"name": "a.b", "value": " c", "file": SYSCTL}], "can hold no # and no blanks at the ends"),
         ([{"name": "a", "value": 'x"y'}], "would not read as they stand"),
         ([{"name": "a", "add": ["$x"]}], "would not read as they stand"),
         ([{"name": "a", "add": ["x y"]}], "'x y' is not one word"),

@@ -15,7 +15,6 @@ import os
 import pickle
 import re
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +60,10 @@ class LinuxKernel(MemoryKernel):
             self.racct = self.environment.get("kern.racct.enable") == "1"
             self._is = copy.deepcopy((self.interfaces, self.mounts))
         self.mounts = [each for each in self.mounts if each.kind != "zfs"]
-        self.mounts[:0] = [Mount("zroot/ROOT/default", "/", "zfs"), *mounts.zfs_mounts()]
+        # A nullfs over a file system of ZFS is shown by Linux as one more mount of that.
+        ours = {each.target for each in self.mounts}
+        real = [each for each in mounts.zfs_mounts() if each.target not in ours]
+        self.mounts[:0] = [Mount("zroot/ROOT/default", "/", "zfs"), *real]
         self._is = self._is[0], copy.deepcopy(self.mounts)
         self._bury()
         for jail in self.jails() if inside else []:
@@ -82,7 +84,7 @@ class LinuxKernel(MemoryKernel):
         if (interfaces, mounted) == (self.interfaces, self.mounts):
             return
         for interface in self.interfaces:
-            network.personal(interface, socket.gethostname())
+            network.personal(interface, os.uname().nodename)
         network.settle(interfaces, self.interfaces)
         mounts.settle(mounted, self.mounts, self.shown)
         self._is = copy.deepcopy((self.interfaces, self.mounts))

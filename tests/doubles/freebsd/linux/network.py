@@ -76,7 +76,7 @@ def personal(interface: Interface, host: str) -> None:
     """Give a new interface a MAC that no other server's has, as FreeBSD makes it from the host's id."""
     if interface.mac and interface.mac == interface.extra.get("hwaddr") and "born" not in interface.extra:
         octets = f"{zlib.crc32(f'{host} {interface.driver}'.encode()):08x}"
-        mac = f"58:9c:fc:{octets[:2]}:{octets[2:4]}:{octets[4:]}"
+        mac = f"58:9c:fc:{octets[:2]}:{octets[2:4]}:{octets[4:6]}"
         interface.mac, interface.extra["hwaddr"] = mac, mac
 
 
@@ -116,14 +116,18 @@ def _twin(key: str) -> str:
 
 
 def _born(interface: Interface) -> Iterator[Interface]:
-    """The interface, as it is when it has just been made, and its twin."""
+    """The interface, as it is when it has just been made, and its twin.
+
+    It may be there already, when what was to be done to it could not be.
+    """
     key = _key(interface)
     if interface.kind == "epair":
         twin = _twin(key)
-        _run([IP, "link", "add", key, "type", "veth", "peer", "name", twin])
+        _ip(HOST, "link", "add", key, "type", "veth", "peer", "name", twin, check=False)
         yield Interface(twin, "epair", driver=twin)
     else:
-        _run([IP, "link", "add", key, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0"])
+        words = ["type", "bridge", "forward_delay", "0", "mcast_snooping", "0"]
+        _ip(HOST, "link", "add", key, *words, check=False)
     yield Interface(key, interface.kind, driver=key)
 
 

@@ -11,18 +11,19 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from glob import glob
 from pathlib import Path
+from typing import TextIO
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.host import Output
 from tests.doubles.memory import answered
 
 from ..kernel import Hung, Missing
 from ..world import Fault, World
+from . import Become
 from .kernel import STATE, LinuxKernel
 from .shelf import Shelf
 
@@ -82,9 +83,12 @@ def release() -> str:
 
 
 class LinuxWorld(World):
-    """This server. One program at a time works on its tables."""
+    """This server. One program at a time works on its tables.
 
-    def __init__(self, release: str) -> None:
+    :param become: makes this program another one.
+    """
+
+    def __init__(self, release: str, become: Become) -> None:
         self.server = LinuxKernel(release)
         super().__init__(release, ServerFiles(), self.server, Shelf())
         self.server.shown = self._shown
@@ -92,10 +96,11 @@ class LinuxWorld(World):
             self.faults = faults()
         self._lock = -1
         self._program = ""
+        self._become = become
 
     def serve(self, argv: Sequence[str]) -> int:
         """Run a program for whoever called it; its exit code."""
-        with LOG.open("a") as log:
+        with LOG.open("a", errors="surrogateescape") as log:
             log.write(f"{shlex.join(argv)}\n")
         stdin = sys.stdin.read() if "-" in argv else ""
         self._program = argv[0]
@@ -167,7 +172,7 @@ class LinuxWorld(World):
         if self._program == "jexec":
             # It becomes what it starts.
             self._give()
-            os.execvpe(command[0], command, dict(self.env))
+            self._become(command, dict(self.env))
         with self.given_up():
             return _run(command, stdin, self.env, self.patience)
 
@@ -226,13 +231,19 @@ def _run(argv: Sequence[str], stdin: str, env: Mapping[str, str], patience: floa
 
     :raises Hung: when it did not end in time; it is killed.
     """
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+    with _file("out") as out, _file("err") as err:
         try:
             done = subprocess.run(
-                argv, check=False, input=stdin, stdout=out, stderr=err, text=True, env=env, timeout=patience
-            )
+                argv, check=False, input=stdin, stdout=out, stderr=err, env=env, timeout=patience,
+                text=True, errors="surrogateescape",
+            )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise Hung(" ".join(argv)) from error
         out.seek(0)
         err.seek(0)
         return Output(tuple(argv), done.returncode, out.read(), err.read())
+
+
+def _file(name: str) -> TextIO:
+    """A file in memory for the output of a program, whatever bytes that is."""
+    return open(os.memfd_create(name), "w+", errors="surrogateescape")

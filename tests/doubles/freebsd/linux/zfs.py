@@ -16,18 +16,23 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from . import Become
+
 LINUX = "/usr/lib/linux"
 STREAMS = ("send", "receive", "recv", "diff")
 """Verbs that speak of no property, and whose output is nothing to read."""
 
 
-def main(name: str, args: Sequence[str]) -> int:
-    """Run zfs(8) or zpool(8); its exit code."""
-    program = f"{LINUX}/{name}"
-    if name == "zpool" or args[:1] in [[verb] for verb in STREAMS]:
-        os.execv(program, [program, *args])
+def main(args: Sequence[str], become: Become) -> int:
+    """Run zfs(8); its exit code.
+
+    :param become: makes this program another one.
+    """
+    program = f"{LINUX}/zfs"
+    if args[:1] in [[verb] for verb in STREAMS]:
+        become([program, *args], dict(os.environ))
     if args[:1] in (["jail"], ["unjail"]):
-        return attach(args)
+        return attach(args, become)
     done = subprocess.run(
         [program, *map(translated, args)],
         check=False,
@@ -53,7 +58,7 @@ def freebsd(text: str) -> str:
     return text.replace("\tsend [-", f"{verbs}\n\tsend [-", 1) if "usage: zfs command" in text else text
 
 
-def attach(args: Sequence[str]) -> int:
+def attach(args: Sequence[str], become: Become) -> int:
     """``zfs jail JAIL DATASET`` and ``zfs unjail``."""
     from .world import LinuxWorld, release
 
@@ -63,7 +68,7 @@ def attach(args: Sequence[str]) -> int:
         sys.stderr.write(f"{'missing argument(s)' if len(operands) < 2 else 'too many arguments'}\n{usage}")
         return 2
     key, name = operands
-    world = LinuxWorld(release())
+    world = LinuxWorld(release(), become)
     with world.held():
         jail = world.kernel.find(key)
         if jail is None:
