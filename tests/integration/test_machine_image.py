@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import struct
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
@@ -19,10 +20,12 @@ import pytest
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import CommandFailed
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.image_host import read_info
 from tests.integration.conftest import LabHost
-from tests.integration.zfs_bed import DISKS, ZfsServer
+from tests.integration.zfs_bed import DISKS, OPENZFS, ZfsServer
 from tests.lab import Lab
 
 POOL = "imagetest"
+# struct vfs_ns_cap_data of linux/capability.h, version 2: CAP_NET_RAW permitted and effective.
+CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 13, 0, 0, 0).decode("utf-8", "surrogateescape")
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,9 @@ def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
             member = tarfile.TarInfo(name)
             member.mode, member.uid, member.size = mode, uid, 4
             tar.addfile(member, io.BytesIO(b"text"))
+        able = tarfile.TarInfo("./usr/bin/ping")
+        able.pax_headers = {"SCHILY.xattr.security.capability": CAPABILITY}
+        tar.addfile(able)
         link = tarfile.TarInfo("./bin")
         link.type, link.linkname = tarfile.SYMTYPE, "usr/bin"
         tar.addfile(link)
@@ -103,6 +109,11 @@ def test_an_image_is_made_once_and_never_changed(
 
     made = task(image)
     assert made["plan"] == planned["plan"]
+    # zfs-fuse keeps no extended attributes.
+    assert made["measured"][0].get("lost_capabilities") == (None if OPENZFS else ["usr/bin/ping"])
+    if OPENZFS:
+        path = f"/{POOL}/images/tiny/usr/bin/ping"
+        server.run(["python3", "-c", f"import os; os.getxattr({path!r}, 'security.capability')"])
     assert "image tiny: sending" in made["said"]
     assert owned(server, "tiny/usr/bin/su") == ("-rwsr-xr-x", "100000")
     assert owned(server, "tiny/home/alice/x") == ("-rw-r-----", "101000")

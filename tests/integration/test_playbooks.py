@@ -84,6 +84,8 @@ class Played:
 class Pair:
     """The lab, and playbooks on it."""
 
+    inventory = INVENTORY
+
     def __init__(self, lab: Lab, folder: Path) -> None:
         self.lab = lab
         self.folder = folder
@@ -99,7 +101,7 @@ class Pair:
             "-i",
             str(self.lab.inventory()),
             "-i",
-            str(INVENTORY),
+            str(self.inventory),
             f"twin.datacenter.{name}",
         ]
         record = self.folder / "record"
@@ -251,6 +253,7 @@ NOTHING_TO_DO = {
     "twin.datacenter.machine : What the other server has": "it is in this run itself",
     "twin.datacenter.machine : Machines that go, where they live": "no machine is declared absent",
     "twin.datacenter.machine : What the other server has of machines that go": "likewise",
+    "twin.datacenter.machine : Jails": "no machine is one",
     "twin.datacenter.replication : Stop the timers of machines that are gone": "likewise",
 }
 """The tasks that the lab's inventory gives nothing to do, whatever its servers can do."""

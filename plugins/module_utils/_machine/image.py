@@ -10,6 +10,7 @@ systems of machines are clones. It is made once for a pair: the twin receives it
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import re
@@ -350,7 +351,9 @@ def thin_tarball(source: IO[bytes], target: IO[bytes]) -> int:
             path = _inside(entry)
             place = _place(path)
             if path == _VERSIONS[0][0]:
-                new.addfile(entry.replace(name=f"{SHARED}/{path}"), old.extractfile(entry))
+                moved = copy.copy(entry)
+                moved.name = f"{SHARED}/{path}"
+                new.addfile(moved, old.extractfile(entry))
                 count += 1
             if place in _OWN or (path == place and not entry.isdir()):
                 linked = entry.linkname.removeprefix("./")
