@@ -29,13 +29,13 @@ help: ## this list
 ##### What people come for
 
 .PHONY: demo
-demo: venv ## two servers, a witness, machines on them, one moves
-	python3 -m tests.demo
+demo: venv ## two servers, a witness, machines on them, one moves; PLATFORM=freebsd shows jails
+	python3 -m tests.demo $(PLATFORM)
 
 .PHONY: test
 test: venv ## every test; the exit status is the verdict
 	@rm -rf build/coverage
-	@$(MAKE) -j2 stage-lint stage-unit stage-sanity stage-fire stage-fire-freebsd stage-playbooks stage-freebsd stage-integration stage-molecule
+	@$(MAKE) -j2 stage-lint stage-unit stage-sanity stage-fire stage-fire-freebsd stage-playbooks stage-playbooks-freebsd stage-freebsd stage-integration stage-molecule
 	@$(MAKE) stage-coverage
 	@$(MAKE) down
 
@@ -95,7 +95,8 @@ sanity: venv ## ansible-test sanity
 
 FIRE := tests/integration/test_move_under_fire.py
 PLAYBOOKS := tests/integration/test_playbooks.py
-FREEBSD := $(wildcard tests/integration/test_*freebsd*.py) tests/integration/test_jail.py
+PLAYBOOKS_FREEBSD := tests/integration/test_playbooks_freebsd.py
+FREEBSD := $(filter-out $(PLAYBOOKS_FREEBSD),$(wildcard tests/integration/test_*freebsd*.py)) tests/integration/test_jail.py
 ON_BOTH := tests/integration/test_connection_machine.py tests/integration/test_machine_image.py
 PYTEST = coverage run --data-file=build/coverage/data.$@ -m pytest
 
@@ -128,9 +129,13 @@ fire-freebsd: venv ## the same with a jail, on servers that behave as FreeBSD
 playbooks: venv ## the playbooks as people run them
 	$(PYTEST) $(PLAYBOOKS)
 
+.PHONY: playbooks-freebsd
+playbooks-freebsd: venv ## the same with five jails, on servers that behave as FreeBSD
+	$(PYTEST) $(PLAYBOOKS_FREEBSD)
+
 .PHONY: integration
 integration: lab ## modules and plugins on the lab, and the lab itself
-	$(LAB) run -- $(PYTEST) tests/integration $(addprefix --ignore=,$(FIRE) $(PLAYBOOKS) $(FREEBSD))
+	$(LAB) run -- $(PYTEST) tests/integration $(addprefix --ignore=,$(FIRE) $(PLAYBOOKS) $(PLAYBOOKS_FREEBSD) $(FREEBSD))
 	pytest tests/lab
 
 # Its name is known to the lab of every tool that a test starts.

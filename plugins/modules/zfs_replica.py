@@ -44,6 +44,12 @@ options:
       rate:
         description: How many bytes per second at most, such as V(20M).
         type: str
+      mounted:
+        description:
+          - Whether the copy is mounted on the peer all the same, at boot too, so that its files can be read.
+          - For images, of which machines share files.
+        type: bool
+        default: false
   peer:
     description: The other server.
     type: dict
@@ -73,7 +79,7 @@ EXAMPLES = r"""
 - name: An image and a machine, as they are now, on the twin
   twin.datacenter.zfs_replica:
     replicas:
-      - {dataset: tank/images/debian-13}
+      - {dataset: tank/images/debian-13, mounted: true}
       - {dataset: tank/machines/ssa, recursive: true, rate: 50M}
     peer:
       addresses: [10.1.0.2, 10.2.0.2]
@@ -128,6 +134,7 @@ REPLICA = {
     "target": {"type": "str"},
     "recursive": {"type": "bool", "default": False},
     "rate": {"type": "str"},
+    "mounted": {"type": "bool", "default": False},
 }
 PEER = {
     "addresses": {"type": "list", "elements": "str", "required": True},

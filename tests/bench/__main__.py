@@ -15,12 +15,15 @@ from pathlib import Path
 
 from tests.lab import Lab
 
+from . import jails, measures
 from .figures import Figure, replaced, table
 from .ground import ROOT, Failed, Ground
-from .measures import MEASURES
 
 RESULTS = ROOT / "build/bench.json"
 PAGE = ROOT / "docs/performance.md"
+LABS = {"bench": ("", measures.MEASURES), "bench-freebsd": (jails.RELEASE, jails.MEASURES)}
+"""By their names: the release of FreeBSD as which their servers behave, and what is measured there."""
+MEASURES = [name for _release, known in LABS.values() for name in known]
 ENOUGH = 5
 """Rounds whose medians are worth to be shown to others."""
 
@@ -35,16 +38,22 @@ def kept(path: Path) -> dict[str, Figure]:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: 5)")
-    parser.add_argument("--only", nargs="*", choices=MEASURES, default=list(MEASURES), help="these measures")
+    parser.add_argument("--only", nargs="*", choices=MEASURES, default=MEASURES, help="these measures")
     options = parser.parse_args(argv)
     figures = kept(RESULTS) if set(options.only) < set(MEASURES) else {}
-    with Lab("bench") as lab:
-        ground = Ground(lab, options.rounds)
-        for name in options.only:
-            print(f"{name}: {MEASURES[name].__doc__}", flush=True)
-            for figure in MEASURES[name](ground):
-                figures[figure.name] = figure
-                RESULTS.write_text(json.dumps([each.plain() for each in figures.values()], indent=1) + "\n")
+    for lab_name, (release, known) in LABS.items():
+        names = [name for name in options.only if name in known]
+        if not names:
+            continue
+        with Lab(lab_name, freebsd=release) as lab:
+            ground = Ground(lab, options.rounds)
+            for name in names:
+                print(f"{name}: {known[name].__doc__}", flush=True)
+                for figure in known[name](ground):
+                    figures[figure.name] = figure
+                    RESULTS.write_text(
+                        json.dumps([each.plain() for each in figures.values()], indent=1) + "\n"
+                    )
     shown = table(figures.values(), options.rounds)
     print("\n".join(["", *shown]))
     if options.rounds >= ENOUGH and set(options.only) == set(MEASURES):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.integration.bed import Bed
+from tests.integration.jail_bed import bed_of
 from tests.lab import Lab
 
 HERE = Path(__file__).parent
@@ -35,7 +35,7 @@ class Ground:
     """
 
     def __init__(self, lab: Lab, rounds: int) -> None:
-        self.lab, self.bed, self.rounds = lab, Bed(lab), rounds
+        self.lab, self.bed, self.rounds = lab, bed_of(lab), rounds
 
     def at(self, state: str) -> None:
         """Bring the servers back to a saved state; the first time it is made."""

@@ -1,9 +1,13 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demonstration: two servers, machines on them, and one that moves. Run by `make demo`."""
+"""The demonstration: two servers, machines on them, and one that moves. Run by `make demo`.
+
+python3 -m tests.demo [debian|freebsd]
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -11,6 +15,7 @@ import selectors
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import Lab, LabError
@@ -20,6 +25,30 @@ ROOT = HERE.parents[1]
 PATIENCE = 4.0
 """Seconds of silence after which a sign of life is printed."""
 MACHINE, ADDRESS, HOME, TARGET = "ssa", "192.0.2.21", "castor", "pollux"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What is otherwise on another system.
+
+    :param lab: the name of its lab: both may be up.
+    :param release: of FreeBSD.
+    :param services: the playbook that puts services into the machines.
+    """
+
+    title: str
+    lab: str
+    inventory: str
+    services: str
+    release: str = ""
+
+
+PLATFORMS = {
+    "debian": Platform("bare Debian", "lab", "lab", "services.yml"),
+    "freebsd": Platform(
+        "servers that behave as FreeBSD 14.3", "freebsd", "lab-freebsd", "services-freebsd.yml", "14.3"
+    ),
+}
 
 
 class Failed(Exception):
@@ -60,12 +89,18 @@ def follow(argv: list[str]) -> str:
 class Demonstration:
     """What is shown, in order."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, platform: Platform) -> None:
         self.lab = lab
+        self.platform = platform
 
     def playbook(self, *words: str) -> str:
         """Run ansible-playbook on the control node."""
-        inventories = ["-i", str(self.lab.inventory()), "-i", str(ROOT / "inventories/lab")]
+        inventories = [
+            "-i",
+            str(self.lab.inventory()),
+            "-i",
+            str(ROOT / "inventories" / self.platform.inventory),
+        ]
         return follow(self.lab.command("ansible-playbook", *inventories, *words))
 
     def ask(self, address: str) -> dict[str, object]:
@@ -94,10 +129,10 @@ class Demonstration:
     def run(self) -> None:
         title("Two servers and a witness")
         self.lab.up()
-        title("site.yml: from bare Debian to machines that run")
+        title(f"site.yml: from {self.platform.title} to machines that run")
         self.playbook("twin.datacenter.site")
         title("Services, put into the machines through their servers")
-        self.playbook(str(HERE / "services.yml"))
+        self.playbook(str(HERE / self.platform.services))
         before = self.ask(ADDRESS)
         self.ask("192.0.2.22")
         title("site.yml again: nothing to change")
@@ -140,14 +175,18 @@ class Demonstration:
 
 
 def main() -> int:
-    lab = Lab(os.environ.get("TWIN_LAB", "lab"), say=lambda text: print(text, flush=True))
+    parser = argparse.ArgumentParser(prog="python3 -m tests.demo")
+    parser.add_argument("platform", nargs="?", default="debian", choices=PLATFORMS)
+    platform = PLATFORMS[parser.parse_args().platform]
+    lab = Lab(platform.lab, say=lambda text: print(text, flush=True), freebsd=platform.release)
     try:
-        Demonstration(lab).run()
+        Demonstration(lab, platform).run()
     except (Failed, LabError) as error:
         print(f"\nThe demonstration failed: {error}.", file=sys.stderr)
         return 1
     print(
-        "\nThe lab is still up; look around with `python3 -m tests.lab ssh castor`, end it with `make down`."
+        f"\nThe lab is still up; look around with `python3 -m tests.lab ssh --name {lab.name} castor`, "
+        "end it with `make down`."
     )
     return 0
 

@@ -15,6 +15,7 @@ Its lies are those of the real thing:
 * zfs-fuse does not rename what is mounted, it says that it is busy;
 * zfs-fuse goes on unmounting after its answer: the next mount, rename or destroy finds it busy;
 * ``zfs destroy -r`` which finds a busy dataset has destroyed those before it;
+* zfs-fuse says of a mounted file system that is read-only that its mount is not (``off``, ``temporary``);
 * zfs-fuse makes a pool on a disk that holds another file system, without a word;
 * ``zfs list`` and ``zfs get`` answer in the order of names, not in that of the question;
 * an unset user property has the value ``-`` and no source.
@@ -323,6 +324,13 @@ class Zfs:
             value, source = self.get(dataset, key)
             return value, f"inherited from {dataset}" if source in ("local", "received") else source
         dataset = self.state.datasets[name]
+        if key == "readonly" and self.fuse and dataset.mounted and self.stored(name, key)[0] == "on":
+            return "off", "temporary"
+        return self.stored(name, key)
+
+    def stored(self, name: str, key: str) -> tuple[str, str]:
+        """The value and source of a dataset's property, whatever its mount has."""
+        dataset = self.state.datasets[name]
         if key == "volsize":
             return dataset.local.get("volsize", "-"), "local" if dataset.kind == "volume" else "-"
         if dataset.kind == "volume" and key in {
@@ -342,7 +350,7 @@ class Zfs:
                 return values[key], "-" if key in {"casesensitivity", "normalization", "utf8only"} else source
         above = name.rpartition("/")[0]
         if above and self.inherited(key):
-            value, source = self.get(above, key)
+            value, source = self.stored(above, key)
             if source == "local" or source == "received":
                 source = f"inherited from {above}"
             if key == "mountpoint" and value.startswith("/"):
@@ -452,7 +460,7 @@ class Zfs:
             return
         above = name.rpartition("/")[0]
         parent = self.state.datasets.get(above)
-        if parent and parent.mounted and self.get(above, "readonly")[0] == "on":
+        if parent and parent.mounted and self.stored(above, "readonly")[0] == "on":
             raise Said(
                 f"cannot mount '{self.get(name, 'mountpoint')[0]}': failed to create mountpoint\n"
                 "filesystem successfully created, but not mounted\n"

@@ -166,6 +166,14 @@ USES = [
         ),
     ),
     Use(
+        "read-only while it is mounted",
+        ("create tank/a", "create -o readonly=on tank/b"),
+        (
+            {"name": "tank/a", "properties": {"readonly": True}},
+            {"name": "tank/b", "properties": {"readonly": True, "atime": False}},
+        ),
+    ),
+    Use(
         "below a read-only parent",
         ("create -o readonly=on tank/a",),
         ({"name": "tank/a/b"},),

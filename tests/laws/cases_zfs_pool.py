@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.host import Host
 from ansible_collections.twin.datacenter.plugins.module_utils._zfs.pool_host import export_pools
+from tests.doubles.freebsd.host import FreebsdHost
 from tests.doubles.memory import MemoryHost
 from tests.doubles.zfs import FLAVOURS, zfs_host
 
@@ -39,9 +40,16 @@ USES: dict[str, tuple[tuple[str, ...], list[Mapping[str, Any]], tuple[str, ...]]
 }
 
 
+def freebsd_host() -> FreebsdHost:
+    """A FreeBSD server with these disks."""
+    host = FreebsdHost({disk: "" for disk in ("/disks/tank", *DISKS)})
+    host.zfs.devices |= set(DISKS)
+    return host
+
+
 def pool_host(flavour: str, *commands: str) -> MemoryHost:
     """A host with the pool tank, free disks, and these zpool(8) commands run."""
-    host = zfs_host(flavour, disks=DISKS)
+    host = freebsd_host() if flavour == "freebsd" else zfs_host(flavour, disks=DISKS)
     for line in commands:
         host.change(["zpool", *line.split(" ")])
     host.changes.clear()
@@ -63,5 +71,5 @@ CASES = [
         ("tank",) if name in ("create", "grow a mirror", "absent") else (),
     )
     for name, (commands, pools, allowed) in USES.items()
-    for flavour in FLAVOURS
+    for flavour in (*FLAVOURS, "freebsd")
 ]

@@ -29,6 +29,7 @@ MACHINE = (
     "snapshot -r tank/machines/m@s1",
 )
 IMAGE_THERE = ("copy tank/images/d@base | tank/images/d",)
+MOUNTED = (*IMAGE_THERE, "peer: set readonly=on tank/images/d")
 COPIED = (
     *MACHINE,
     *IMAGE_THERE,
@@ -46,7 +47,7 @@ OWN = ("peer: snapshot tank/machines/m/data@own", "peer: hold twin tank/machines
 
 def item(dataset: str, **values: Any) -> dict[str, Any]:
     """One entry of the option, defaults filled in as Ansible does."""
-    return {"dataset": dataset, "target": None, "recursive": False, "rate": None, **values}
+    return {"dataset": dataset, "target": None, "recursive": False, "rate": None, "mounted": False, **values}
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,14 @@ MACHINE_ITEM = item("tank/machines/m", recursive=True)
 ALL = ("tank/machines/m", "tank/machines/m/root", "tank/machines/m/data")
 USES = [
     Use("full", MACHINE, item("tank/images/d")),
+    Use("mounted", MACHINE, item("tank/images/d", mounted=True)),
+    Use("mounted at last", (*MACHINE, *IMAGE_THERE), item("tank/images/d", mounted=True)),
+    Use("mounted no longer", (*MACHINE, *MOUNTED), item("tank/images/d")),
+    Use(
+        "mounted, increment",
+        (*MACHINE, *MOUNTED, "snapshot tank/images/d@2"),
+        item("tank/images/d", mounted=True),
+    ),
     Use("other name", MACHINE, item("tank/images/d", target="tank/images/e")),
     Use("image and machine", (*MACHINE, *IMAGE_THERE), MACHINE_ITEM),
     Use("machine without its image", MACHINE, MACHINE_ITEM),

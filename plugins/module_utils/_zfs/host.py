@@ -228,7 +228,7 @@ def apply_dataset(host: WritableHost, step: Step) -> None:
             host.change(["zfs", "promote", step.key])
         case "destroy":
             patiently(host, ["zfs", "destroy", *(["-r"] if args["snapshots"] else []), step.key])
-    _settle(host, args.get("settle") or {})
+    settle(host, args.get("settle") or {})
 
 
 def _create(host: WritableHost, name: str, args: Mapping[str, Any]) -> None:
@@ -283,10 +283,10 @@ def rename_dataset(host: WritableHost, old: str, new: str) -> None:
     for name in reversed(mounted):
         host.change(["zfs", "unmount", name])
     patiently(host, argv)
-    _settle(host, {new + name[len(old) :]: True for name in mounted})
+    settle(host, {new + name[len(old) :]: True for name in mounted})
 
 
-def _settle(host: WritableHost, mounts: Mapping[str, bool]) -> None:
+def settle(host: WritableHost, mounts: Mapping[str, bool]) -> None:
     """Mount and unmount until these file systems are as wanted; those that do not exist are left out."""
     # Unmounts come first, for they take what is mounted below along.
     for wanted, verb in ((False, "unmount"), (True, "mount")):

@@ -336,6 +336,10 @@ def parse_properties(text: str) -> dict[str, dict[str, Property]]:
         value, source = rest.rsplit("\t", 1)
         source = "inherited" if source.startswith("inherited") else source.replace("-", "")
         of_dataset = found.setdefault(name, {})
+        if (key, source) == ("readonly", "temporary"):
+            # That of the mount, which is not as the file system has it. zfs-fuse says so of every one that is
+            # mounted, and lets nothing be written all the same.
+            value = "off" if value == "on" else "on"
         if source or not is_user_property(key):
             of_dataset[key] = Property(value, source)
     return found

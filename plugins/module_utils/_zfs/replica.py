@@ -14,7 +14,7 @@ from .._core.plan import Effect, Plan, Step, make_plan
 from .._core.values import doubles, parse_size
 from .model import check_dataset_name
 from .snapshot import HOLD, Dataset
-from .stream import How, Send, Side, hold_changes, is_replica, release_of_lost, send_data
+from .stream import How, Send, Side, hold_changes, is_mounted_replica, is_replica, release_of_lost, send_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,14 @@ class Item:
     """A tree that shall be on the peer as it is here.
 
     :param rate: bytes per second at most; 0 is no limit.
+    :param mounted: whether its files are to be read on the peer.
     """
 
     dataset: str
     target: str
     recursive: bool
     rate: int
+    mounted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def _parse_item(value: Mapping[str, Any]) -> Item:
     if "/" not in target:
         raise Refused(f"target of {dataset}", f"{target} is a pool", "name a dataset below it")
     rate = parse_size(value.get("rate") or 0, f"rate of {dataset}")
-    return Item(dataset, target, bool(value.get("recursive")), rate)
+    return Item(dataset, target, bool(value.get("recursive")), rate, bool(value.get("mounted")))
 
 
 def plan_replicas(current: Current, wanted: Wanted) -> Plan:
@@ -155,7 +157,8 @@ class _Target:
             return None
         return {
             "snapshots": [snapshot.name for snapshot in there.snapshots],
-            "replica": is_replica(there),
+            "replica": is_replica(there) or self._shown,
+            **({"mounted": there.mounted} if self.item.mounted else {}),
             "held": held(there),
             "held_at_source": held(self._here),
             "unfinished": bool(there.token),
@@ -171,6 +174,7 @@ class _Target:
         return {
             "snapshots": [*kept, *(name for name in dict.fromkeys(sent) if name not in kept)],
             "replica": True,
+            **({"mounted": True} if self.item.mounted else {}),
             "held": [last.snapshot, *held_beyond(there, last.snapshot)],
             "held_at_source": [last.snapshot, *held_beyond(self._here, last.snapshot)],
             "unfinished": False,
@@ -184,7 +188,8 @@ class _Target:
         # The parent must be there before its children.
         needs = (key.rpartition("/")[0],)
         steps = []
-        if self._there is not None and not is_replica(self._there):
+        sends = [send for send in self.sends if send.how is not How.NOTHING]
+        if self._there is not None and not is_replica(self._there) and (sends or not self._shown):
             steps.append(
                 Step(
                     key, "settle", f"make {key} on the peer a replica: read-only and not mounted",
@@ -197,7 +202,6 @@ class _Target:
                 snapshot=f"{key}@{last.rollback}", there=_plain(release_of_lost(self._there, last))
             )
             steps.append(Step(key, "rollback", sentence, args, destroys=(key,), needs=needs))
-        sends = [send for send in self.sends if send.how is not How.NOTHING]
         here, there = hold_changes(self._here, last.source, last), hold_changes(self._there, key, last)
         first = {name: change for name, change in here.items() if name == f"{last.source}@{last.snapshot}"}
         if sends and first:
@@ -210,7 +214,16 @@ class _Target:
             args = self._args(here=_plain(here), there=_plain(there))
             sentence = f"hold @{last.snapshot} of {last.source} as the newest that both sides share"
             steps.append(Step(key, "hold", sentence, args, needs=needs))
+        if self.item.mounted and not last.volume and (sends or not self._shown):
+            args = self._args(target=key)
+            steps.append(Step(key, "mount", f"mount {key} on the peer, read-only", args, needs=needs))
         return steps
+
+    @property
+    def _shown(self) -> bool:
+        """Whether its files are there to be read, as was declared."""
+        there = self._there
+        return there is not None and self.item.mounted and is_mounted_replica(there)
 
     def _args(self, **more: Any) -> dict[str, Any]:
         return {"peer": dict(self.peer), **more}

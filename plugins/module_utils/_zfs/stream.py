@@ -404,6 +404,11 @@ def is_replica(dataset: Dataset) -> bool:
     return dataset.readonly and (dataset.volume or (dataset.canmount == "noauto" and not dataset.mounted))
 
 
+def is_mounted_replica(dataset: Dataset) -> bool:
+    """Whether files can be read in a dataset, at once and after a boot, and nothing written."""
+    return dataset.readonly and dataset.mounted and dataset.canmount == "on"
+
+
 def hold_changes(
     dataset: Dataset | None, name: str, send: Send
 ) -> dict[str, tuple[frozenset[str], frozenset[str]]]:

@@ -22,7 +22,7 @@ from .._core.errors import CommandFailed, CommandMissing, Refused, TwinError, Un
 from .._core.host import Host, Peer, SshHost, WritableHost
 from .._core.pipe import Joined, Meter, Progress
 from .._core.plan import Step
-from .host import capabilities, patiently
+from .host import capabilities, patiently, settle
 from .model import Capabilities, parent_of, parse_properties, pool_of
 from .replica import Current, Item, Replica, Wanted
 from .snapshot import Dataset
@@ -440,6 +440,9 @@ def apply_step(host: WritableHost, step: Step) -> Mapping[str, Any] | None:
         roll_back(peer, step.args["snapshot"])
     elif step.verb == "settle":
         set_replica(peer, step.args["target"], volume=step.args["volume"])
+    elif step.verb == "mount":
+        peer.change(["zfs", "set", "canmount=on", step.args["target"]])
+        settle(peer, {step.args["target"]: True})
     else:
         raise ValueError(f"no such step: {step.verb}")
     return None
