@@ -57,7 +57,9 @@ def ask():
     words = len(words).to_bytes(8, "little") + words
     numbers = b"".join(file.to_bytes(4, sys.byteorder) for file in files)
     sent = office.sendmsg([words], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)])
-    office.sendall(words[sent:])
+    if words[sent:]:
+        # Else the work may be done by now, and its socket closed: it must not be done again.
+        office.sendall(words[sent:])
     answer = b"".join(iter(lambda: office.recv(65536), b""))
     if answer[:1] == b"x":
         words, environment = marshal.loads(answer[1:])
