@@ -37,7 +37,8 @@ class _Linux:
 
 class _FreeBsd:
     def memory(self, host: Host) -> int:
-        return int(host.run(["sysctl", "-n", "hw.physmem"]).out)
+        said = host.run(["sysctl", "-n", "hw.physmem"]).out.strip()
+        return int(said) if said.isdigit() else 0
 
     def addresses(self, host: Host) -> list[str]:
         # ifconfig(8); the zone of a link-local address is no part of it.

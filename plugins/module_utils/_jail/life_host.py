@@ -40,10 +40,18 @@ class Known:
 
 
 def read_kernel(host: Host) -> dict[str, Known]:
-    """The jails of the kernel by name, by one command however many there are."""
-    answer = json.loads(host.run(["jls", "--libxo", "json", "-d", "-n"]).out)
+    """The jails of the kernel by name, by one command however many there are.
+
+    :raises TwinError: when its answer cannot be read.
+    """
+    output = host.run(["jls", "--libxo", "json", "-d", "-n"])
+    try:
+        rows = json.loads(output.out)["jail-information"]["jail"]
+    except (KeyError, TypeError, ValueError) as error:
+        said = f"jls answered {output.out[:60]!r}, which is no list of jails"
+        raise TwinError("jails cannot be read", said, "run it by hand", command=list(output.argv)) from error
     found: dict[str, Known] = {}
-    for row in answer["jail-information"]["jail"]:
+    for row in rows:
         name, dying = str(row["name"]), bool(row.get("dying"))
         # A dying one keeps its name while a new one may already have it too.
         if name not in found or not dying:

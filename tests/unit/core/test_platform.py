@@ -45,6 +45,14 @@ def test_freebsd() -> None:
     assert platform.addresses(host) == ["::1", "fe80::1", "127.0.0.1", "192.0.2.11", "2001:db8::11"]
 
 
+def test_a_freebsd_that_does_not_tell_its_memory() -> None:
+    program = FreeBsd()
+    program.call = lambda argv, stdin: answered(argv, "?\n")  # type: ignore[method-assign]
+    host = MemoryHost(program)
+    host.system = "FreeBSD"
+    assert platform_of(host).memory(host) == 0
+
+
 def test_linux_that_does_not_tell_its_memory() -> None:
     host = MemoryHost(files={"/proc/meminfo": "MemTotal:       24669072 kB\n"})
     assert platform_of(host).memory(host) == 24669072 * 1024

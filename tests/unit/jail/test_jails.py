@@ -1013,3 +1013,11 @@ def test_a_definition_can_be_made_without_a_start() -> None:
     number = jid(host)
     jail.define(host, parse_jail({"name": "web", "parameters": {"exec.clean": True}}))
     assert "exec.clean;" in host.files[FILE] and jid(host) == number
+
+
+@pytest.mark.parametrize("said", ["nonsense", "[]", "{}", ""])
+def test_an_answer_of_jls_that_cannot_be_read_is_one_sentence(said: str) -> None:
+    host = FreebsdHost()
+    host.world.faults["jls"] = Fault(rc=0, out=said)
+    with pytest.raises(TwinError, match="jails cannot be read: jls answered .* which is no list of jails"):
+        life.read_kernel(host)
