@@ -299,3 +299,10 @@ def test_yaml_values_become_text() -> None:
     assert check_property("atime", False, "x") == "off"
     assert check_property("quota", 8589934592, "x") == "8589934592"
     assert check_property("compression", None, "x") is None
+
+
+@pytest.mark.parametrize(("said", "meant"), [("off", "on"), ("on", "off")])
+def test_read_only_of_the_mount_is_not_that_of_the_file_system(said: str, meant: str) -> None:
+    found = parse_properties(f"tank/a\treadonly\t{said}\ttemporary\ntank/b\treadonly\t{said}\tlocal\n")
+    assert found["tank/a"]["readonly"].value == meant
+    assert found["tank/b"]["readonly"].value == said
