@@ -1,0 +1,291 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The named formats of parameters: a function that refuses by `ValueError`, or the schema of a property
+string.
+
+Rests on: PVE::JSONSchema and PVE::Tools (pve-common), PVE::QemuServer and its parts (qemu-server),
+PVE::LXC::Config (pve-container), PVE::Storage::Plugin, PVE::AccessControl, PVE::HA::Tools, and the recorded
+exchanges for the texts. The captured schema gives most property strings in full; of the named ones it has
+only the usage line (`typetext`), which `from_usage` reads. A format of which nothing is known accepts
+everything.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Any
+
+Format = Callable[[str], None] | dict[str, Any]
+NODE = r"[a-zA-Z0-9]([a-zA-Z0-9\-]*[a-zA-Z0-9])?"
+DNS_NAME = rf"({NODE}\.)*{NODE}"
+HOST_PCI = r"(?:(?:[0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}(?:\.[0-9a-fA-F])?;?)+"
+SIZE = re.compile(r"(\d+(\.\d+)?)([KMGT])?")
+UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+
+
+def parse_size(value: str) -> int | None:
+    """A size in bytes from the notation of Proxmox VE: 8G, 0.5T, 1024."""
+    found = SIZE.fullmatch(value)
+    return int(float(found[1]) * UNITS[found[3] or ""]) if found else None
+
+
+def format_size(size: int) -> str:
+    """The shortest exact notation: 1G, 528K, 0T."""
+    if size == 0:
+        return "0T"
+    unit = ""
+    for unit in UNITS:
+        if size % 1024 or unit == "T":
+            break
+        size //= 1024
+    return f"{size}{unit}"
+
+
+def parse_boolean(value: str) -> str:
+    lower = value.lower()
+    return (
+        "1" if lower in ("1", "on", "yes", "true") else "0" if lower in ("0", "off", "no", "false") else value
+    )
+
+
+def split_list(value: str) -> list[str]:
+    """PVE::Tools::split_list: commas, semicolons, blanks; NUL when there is one."""
+    return [each for each in (value.split("\0") if "\0" in value else re.split(r"[,;\s]", value)) if each]
+
+
+def matches(pattern: str, text: str) -> Callable[[str], None]:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> None:
+        if not compiled.fullmatch(value):
+            raise ValueError(text.format(value=value))
+
+    return check
+
+
+def address_check(family: int | None, text: str) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        try:
+            parsed = ipaddress.ip_address(value)
+        except ValueError:
+            raise ValueError(text) from None
+        if family not in (None, parsed.version):
+            raise ValueError(text)
+
+    return check
+
+
+def network_check(family: int | None, text: str) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        address, slash, length = value.partition("/")
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            raise ValueError(text) from None
+        wide = {4: 32, 6: 128}[parsed.version]
+        if (
+            family not in (None, parsed.version)
+            or not slash
+            or not length.isdigit()
+            or not 7 < int(length) <= wide
+        ):
+            raise ValueError(text)
+
+    return check
+
+
+def either(text: str, *checks: Callable[[str], None]) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        for each in checks:
+            try:
+                return each(value)
+            except ValueError:
+                continue
+        raise ValueError(text.format(value=value))
+
+    return check
+
+
+def unless(words: str, check: Callable[[str], None], text: str) -> Callable[[str], None]:
+    return either(text, matches(words, ""), check)
+
+
+def disk_size(value: str) -> None:
+    if parse_size(value) is None:
+        raise ValueError(f"value does not look like a valid disk size: {value}")
+
+
+def startup_order(value: str) -> None:
+    if not all(re.fullmatch(r"(order=)?\d+|up=\d+|down=\d+|\s*", each) for each in value.split(",")):
+        raise ValueError("unable to parse startup options")
+
+
+def hotplug(value: str) -> None:
+    if value not in ("0", "1"):
+        for each in split_list(value):
+            if each not in ("network", "disk", "cpu", "memory", "usb", "cloudinit"):
+                raise ValueError(f"unknown hotplug feature '{each}'")
+
+
+def mount_point(value: str) -> None:
+    if re.search(r"/\.\.?/|/\.\.?$|^\.\.?/", value):
+        raise ValueError(f"{value} contains illegal character sequences")
+
+
+def pool(value: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9._\-]+(/[A-Za-z0-9._\-]+)*", value):
+        raise ValueError(f"pool name '{value}' contains invalid characters")
+    if value.count("/") > 2:
+        raise ValueError(f"pool name '{value}' nested too deeply (max levels = 3)")
+
+
+PRIVILEGES = frozenset(
+    [
+        "Datastore.Allocate",
+        "Datastore.AllocateSpace",
+        "Datastore.AllocateTemplate",
+        "Datastore.Audit",
+        "Group.Allocate",
+        "Mapping.Audit",
+        "Mapping.Modify",
+        "Mapping.Use",
+        "Permissions.Modify",
+        "Pool.Allocate",
+        "Pool.Audit",
+        "Realm.Allocate",
+        "Realm.AllocateUser",
+        "SDN.Allocate",
+        "SDN.Audit",
+        "SDN.Use",
+        "Sys.AccessNetwork",
+        "Sys.Audit",
+        "Sys.Console",
+        "Sys.Incoming",
+        "Sys.Modify",
+        "Sys.PowerMgmt",
+        "Sys.Syslog",
+        "User.Modify",
+        "VM.Allocate",
+        "VM.Audit",
+        "VM.Backup",
+        "VM.Clone",
+        "VM.Config.CDROM",
+        "VM.Config.CPU",
+        "VM.Config.Cloudinit",
+        "VM.Config.Disk",
+        "VM.Config.HWType",
+        "VM.Config.Memory",
+        "VM.Config.Network",
+        "VM.Config.Options",
+        "VM.Console",
+        "VM.GuestAgent.Audit",
+        "VM.GuestAgent.FileRead",
+        "VM.GuestAgent.FileSystemMgmt",
+        "VM.GuestAgent.FileWrite",
+        "VM.GuestAgent.Unrestricted",
+        "VM.Migrate",
+        "VM.PowerMgmt",
+        "VM.Replicate",
+        "VM.Snapshot",
+        "VM.Snapshot.Rollback",
+    ]
+)
+
+
+def privilege(value: str) -> None:
+    if value not in PRIVILEGES:
+        raise ValueError(f"invalid privilege '{value}'")
+
+
+IPV4 = address_check(4, "value does not look like a valid IPv4 address")
+IPV6 = address_check(6, "value does not look like a valid IPv6 address")
+IP = address_check(None, "value does not look like a valid IP address")
+CIDR4 = network_check(4, "value does not look like a valid IPv4 CIDR network")
+CIDR6 = network_check(6, "value does not look like a valid IPv6 CIDR network")
+CIDR = network_check(None, "value does not look like a valid CIDR network")
+DNS = matches(DNS_NAME, "value does not look like a valid DNS name")
+VOLUME = matches(r"[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]:.+", "unable to parse volume ID '{value}'")
+
+FORMATS: dict[str, Format] = {
+    "pve-configid": matches(r"(?i)[a-z][a-z0-9_-]+", "invalid configuration ID '{value}'"),
+    "pve-storage-id": matches(
+        r"(?i)[a-z][a-z0-9\-_.]*[a-z0-9]", "storage ID '{value}' contains illegal characters"
+    ),
+    "pve-vmid": matches(r"[1-9][0-9]{2,8}", "value does not look like a valid VM ID"),
+    "pve-node": matches(NODE, "value does not look like a valid node name"),
+    "ipv4": IPV4,
+    "ipv6": IPV6,
+    "ip": IP,
+    "CIDRv4": CIDR4,
+    "CIDRv6": CIDR6,
+    "CIDR": CIDR,
+    "IPorCIDR": either("value does not look like a valid IP address or CIDR network", IP, CIDR),
+    "pve-ipv4-config": unless(
+        "dhcp|manual", CIDR4, "value does not look like a valid ipv4 network configuration"
+    ),
+    "pve-ipv6-config": unless(
+        "auto|dhcp|manual", CIDR6, "value does not look like a valid ipv6 network configuration"
+    ),
+    "mac-addr": matches(
+        r"(?i)[a-f0-9][02468ace](:[a-f0-9]{2}){5}", "value does not look like a valid unicast MAC address"
+    ),
+    "dns-name": DNS,
+    "address": either("value does not look like a valid address: {value}", IP, DNS),
+    "email": matches(
+        r"[\w+\-~]+(\.[\w+\-~]+)*@[a-zA-Z0-9\-]+(\.[a-zA-Z0-9\-]+)*",
+        "value does not look like a valid email address",
+    ),
+    "pve-iface": matches(r"(?i)[a-z][a-z0-9_]{1,20}([:.]\d+)?", "invalid network interface name '{value}'"),
+    "disk-size": disk_size,
+    "pve-startup-order": startup_order,
+    "pve-hotplug-features": hotplug,
+    "pve-volume-id": VOLUME,
+    "pve-volume-id-or-qm-path": unless("none|cdrom|/.*", VOLUME, "unable to parse volume ID '{value}'"),
+    "pve-volume-id-or-absolute-path": unless("/.*", VOLUME, "unable to parse volume ID '{value}'"),
+    "pve-lxc-mp-string": mount_point,
+    "pve-poolid": pool,
+    "pve-userid": matches(
+        r"[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+", "value '{value}' does not look like a valid user name"
+    ),
+    "pve-groupid": matches(r"[A-Za-z0-9.\-_]+", "group name '{value}' contains invalid characters"),
+    "pve-roleid": matches(r"[A-Za-z0-9.\-_]+", "role name '{value}' contains invalid characters"),
+    "pve-realm": matches(r"[A-Za-z][A-Za-z0-9.\-_]+", "value does not look like a valid realm"),
+    "pve-tokenid": matches(
+        r"[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+![A-Za-z][A-Za-z0-9.\-_]+",
+        "value '{value}' does not look like a valid token ID",
+    ),
+    "pve-priv": privilege,
+    "pve-tag": matches(r"(?i)[a-z0-9_][a-z0-9_\-+.]*", "invalid characters in tag"),
+    "pve-ha-resource-id": matches(r"(?:\w+:)?.+", "value does not look like a valid ha resource id"),
+    "pve-ha-node": matches(rf"{NODE}(:\d+)?", "value does not look like a valid ha group node"),
+    "pve-bridge-id": matches(r"[-_.\w\d]+", "invalid bridge ID"),
+    "pve-replication-job-id": matches(r"[1-9][0-9]{2,8}-\d{1,9}", "invalid replication job id '{value}'"),
+    "urlencoded": matches(r"[-%a-zA-Z0-9_.!~*'()]*", "value does not look like a valid urlencoded string"),
+    "pve-storage-content": matches(
+        "images|rootdir|vztmpl|iso|backup|snippets|import|none", "invalid content type '{value}'"
+    ),
+    "pve-storage-path": matches(r"/.*", "storage path '{value}' is not valid"),
+    "pve-qm-hostpci": {
+        "host": {"type": "string", "pattern": HOST_PCI, "optional": 1, "default_key": 1},
+        "mapping": {"type": "string", "format": "pve-configid", "optional": 1},
+        "rombar": {"type": "boolean", "optional": 1},
+        "romfile": {"type": "string", "pattern": "[^,;]+", "optional": 1},
+        "pcie": {"type": "boolean", "optional": 1},
+        "x-vga": {"type": "boolean", "optional": 1},
+        "legacy-igd": {"type": "boolean", "optional": 1},
+        "mdev": {"type": "string", "pattern": r"[^/.:]+", "optional": 1},
+        "driver": {"type": "string", "enum": ["vfio", "keep"], "optional": 1},
+        **{
+            name: {"type": "string", "pattern": "^0x[0-9a-fA-F]{4}$", "optional": 1}
+            for name in ("vendor-id", "device-id", "sub-vendor-id", "sub-device-id")
+        },
+    },
+    "pve-qm-ipconfig": {
+        "ip": {"type": "string", "format": "pve-ipv4-config", "optional": 1},
+        "gw": {"type": "string", "format": "ipv4", "optional": 1, "requires": "ip"},
+        "ip6": {"type": "string", "format": "pve-ipv6-config", "optional": 1},
+        "gw6": {"type": "string", "format": "ipv6", "optional": 1, "requires": "ip6"},
+    },
+}
