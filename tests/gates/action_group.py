@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """usage: python3 tests/gates/action_group.py
 
-Writes meta/runtime.yml: the action group `twin.datacenter.all` is every file of plugins/modules.
+Writes meta/runtime.yml: the action group `twin.datacenter.all` is every file of plugins/modules, and
+`twin.datacenter.pve` those which share the options by which Proxmox VE is reached.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ HEAD = """\
 ---
 requires_ansible: '>=2.19.0'
 action_groups:
-  all:"""
+"""
 
 
 def main() -> None:
     modules = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
-    members = "".join(f"\n    - {name}" for name in modules) or " []"
-    (ROOT / "meta" / "runtime.yml").write_text(f"{HEAD}{members}\n")
+    groups = {"all": modules, "pve": [name for name in modules if name.startswith("pve_")]}
+    text = "".join(
+        f"  {group}:\n" + "".join(f"    - {name}\n" for name in members) for group, members in groups.items()
+    )
+    (ROOT / "meta" / "runtime.yml").write_text(HEAD + text)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from ansible.module_utils.basic import AnsibleModule
 
 from .errors import NotConverged, TwinError
-from .host import Host, LocalHost, LocalReader, WritableHost
+from .host import Host, LocalHost, LocalReader
 from .plan import Effect, Plan, Step
 
 Wanted = TypeVar("Wanted")
@@ -23,6 +23,11 @@ Current = TypeVar("Current")
 
 ALLOW_DESTROY: dict[str, Any] = {"allow_destroy": {"type": "list", "elements": "str", "default": []}}
 PURGE: dict[str, Any] = {"purge": {"type": "bool", "default": False}, "scope": {"type": "str"}}
+
+
+def local_host(_params: Mapping[str, Any], writable: bool) -> Host:
+    """The machine that this code runs on, for `Subject.host`."""
+    return LocalHost() if writable else LocalReader()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +40,17 @@ class Subject(Generic[Wanted, Current]):
         (``host.writable`` is false): a missing tool or parent then reads as an empty system.
     :param plan: pure: current and wanted to a plan.
     :param apply: one step to the calls that it stands for; may return measured values (bytes …).
+    :param host: the system that the options name, with its write half if it is to be changed: this machine,
+        unless the module says otherwise (an API).
     """
 
     options: Mapping[str, Any]
     wanted: Callable[[Mapping[str, Any]], Wanted]
-    read: Callable[[Host, Wanted], Current]
+    read: Callable[[Any, Wanted], Current]
     plan: Callable[[Current, Wanted], Plan]
-    apply: Callable[[WritableHost, Step], Mapping[str, Any] | None]
+    apply: Callable[[Any, Step], Mapping[str, Any] | None]
     rules: Mapping[str, Any] = field(default_factory=dict)
+    host: Callable[[Mapping[str, Any], bool], Any] = local_host
 
 
 @dataclass(slots=True)
@@ -65,8 +73,8 @@ class Outcome:
 def reconcile(
     subject: Subject[Any, Any],
     params: Mapping[str, Any],
-    reader: Host,
-    writer: WritableHost | None = None,
+    reader: Any,
+    writer: Any | None = None,
 ) -> Outcome:
     """Validate, read, plan, guard, apply, read and plan again.
 
@@ -96,18 +104,22 @@ def converge(subject: Subject[Any, Any]) -> None:
     """The body of every module that changes something."""
     module = AnsibleModule(argument_spec=dict(subject.options), supports_check_mode=True, **subject.rules)
     try:
-        writer = None if module.check_mode else LocalHost()
-        outcome = reconcile(subject, module.params, writer or LocalReader(), writer)
+        host = subject.host(module.params, not module.check_mode)
+        outcome = reconcile(subject, module.params, host, None if module.check_mode else host)
     except TwinError as error:
         _fail(module, error)
     module.exit_json(**outcome.result(diff=module._diff))
 
 
-def report(options: Mapping[str, Any], read: Callable[[Host, Mapping[str, Any]], Mapping[str, Any]]) -> None:
+def report(
+    options: Mapping[str, Any],
+    read: Callable[[Any, Mapping[str, Any]], Mapping[str, Any]],
+    host: Callable[[Mapping[str, Any], bool], Any] = local_host,
+) -> None:
     """The body of every ``_info`` module: what is read is what is returned."""
     module = AnsibleModule(argument_spec=dict(options), supports_check_mode=True)
     try:
-        facts = read(LocalReader(), module.params)
+        facts = read(host(module.params, False), module.params)
     except TwinError as error:
         _fail(module, error)
     module.exit_json(changed=False, **facts)

@@ -27,13 +27,20 @@ class Effect(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Hidden:
+    """A text that must never be shown."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One change, as a sentence for people and as data for ``host.py``.
 
     :param key: the thing that is touched, and its key in ``Plan.before`` and ``Plan.after``.
     :param verb: what is done to it; ``host.py`` turns verb and args into calls.
     :param sentence: the same for people. For an impossible step: why, and the way out.
-    :param args: what the verb needs, as plain data, never secrets.
+    :param args: what the verb needs, as plain data; a secret only as `Hidden`.
     :param needs: keys whose steps must be carried out first.
     :param destroys: names of what may lose data; each must stand in ``allow_destroy``.
     :param token: for a verb that has no lasting goal (restart, rotate): a value read before it

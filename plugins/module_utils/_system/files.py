@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .._core.errors import Refused
-from .._core.plan import Effect, Plan, Step, differing, make_plan
+from .._core.plan import Effect, Hidden, Plan, Step, differing, make_plan
 from .._core.values import doubles
 
 BEGIN = "# BEGIN twin.datacenter"
@@ -26,13 +26,6 @@ NEW_FILE_MODE = 0o644
 NEW_FOLDER_MODE = 0o755
 
 CONTENT_OPTIONS = ("content", "secret", "block", "lines")
-
-
-@dataclass(frozen=True, slots=True)
-class Hidden:
-    """A text that must never be shown."""
-
-    text: str = field(repr=False)
 
 
 Notice = tuple[str, str]

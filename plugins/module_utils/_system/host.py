@@ -11,8 +11,8 @@ from typing import Any
 
 from .._core.errors import CommandFailed, CommandMissing
 from .._core.host import Host, WritableHost
-from .._core.plan import Step
-from .files import DAEMON_RELOAD, File, Files, Found, Hidden, Notice, wanted_text
+from .._core.plan import Hidden, Step
+from .files import DAEMON_RELOAD, File, Files, Found, Notice, wanted_text
 from .packages import Installed, Packages, parse_query, parse_versions
 from .units import Unit, Units, demand_types, parse_show
 

@@ -1,0 +1,348 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The client of Proxmox VE: the only way in which this collection talks to it.
+
+Over https with a ticket or a token, by proxmoxer; or on a node itself by pvesh(1), as root and without
+credentials. One session for a task, whose connections stay open; a request is sent again only when it cannot
+have done anything. The counterpart of `.._core.host`: a read half (`PveReader`) and a write half (`PveHost`);
+check mode has the first alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from .._core.errors import CommandMissing, Refused, TwinError, Unreachable
+from .._core.host import Host, LocalReader
+from .access import Access, access_of
+from .errors import Answer, Dropped, LockTimeout, Missing, NotSent, error_of, may_be_repeated
+
+THREADS = 8
+"""How many requests are on their way at once; pveproxy has three workers."""
+TRIES = 4
+"""How often a request is sent that finds no connection."""
+LOCK_PATIENCE = 60.0
+"""Seconds for which a lock held by something else is waited for; PVE itself has waited 10 each time."""
+_SECRETS = frozenset({"password", "cipassword", "encryption-key", "keyring", "master-pubkey", "token", "key"})
+"""Parameters that must never stand on a command line."""
+
+
+class Transport(Protocol):
+    """Carries one request to PVE and its answer back."""
+
+    def request(self, method: str, path: str, params: Mapping[str, Any]) -> Answer:
+        """Send one request.
+
+        :param path: below ``/api2/json``, such as ``nodes/pve1/lxc``.
+        :param params: texts, or lists of texts for arrays.
+        :raises NotSent: when there was no connection.
+        :raises Dropped: when the connection broke before the answer.
+        """
+
+
+def pve_host(params: Mapping[str, Any], writable: bool) -> PveReader:
+    """The cluster that the options of a module name, for `Subject.host`."""
+    access = access_of(params, os.environ)
+    transport = HttpsTransport(access) if access.host else LocalTransport(LocalReader())
+    return (PveHost if writable else PveReader)(transport, access.timeout)
+
+
+class PveReader:
+    """The read half: asks, and changes nothing.
+
+    :param timeout: seconds for one task of PVE.
+    :ivar counts: how many ``requests``, and ``polls`` of tasks, were made.
+    :ivar writes: how many changes PVE has taken.
+    """
+
+    writable = False
+
+    def __init__(
+        self, transport: Transport, timeout: float = 600, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.transport = transport
+        self.timeout = timeout
+        self.counts: Counter[str] = Counter()
+        self.writes = 0
+        self.sleep = sleep
+        self._counting = threading.Lock()
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """The ``data`` of an answer.
+
+        :raises TwinError: one of `errors`, by what PVE says.
+        """
+        return self._call("GET", path, params)
+
+    def find(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """The same, None for what does not exist."""
+        try:
+            return self.get(path, params)
+        except Missing:
+            return None
+
+    def find_all(self, wanted: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+        """`find` for each path and its parameters, in their order, several at once."""
+        if len(wanted) < 2:
+            return [self.find(path, params) for path, params in wanted]
+        with ThreadPoolExecutor(min(THREADS, len(wanted))) as pool:
+            return list(pool.map(lambda each: self.find(*each), wanted))
+
+    def poll(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """`get`, for what is asked again and again until it changes: counted apart."""
+        return self._call("GET", path, params, "polls")
+
+    def _call(self, method: str, path: str, params: Mapping[str, Any] | None, kind: str = "requests") -> Any:
+        patience = time.monotonic() + LOCK_PATIENCE
+        for attempt in range(1_000):
+            with self._counting:
+                self.counts[kind] += 1
+            try:
+                answer = self.transport.request(method, path, params or {})
+                if answer.status < 400:
+                    self.writes += method != "GET"
+                    return answer.data
+                raise error_of(answer, method, path)
+            except TwinError as error:
+                if not may_be_repeated(method, error):
+                    raise
+                if time.monotonic() > patience if isinstance(error, LockTimeout) else attempt + 1 >= TRIES:
+                    raise
+            # Several tasks that were turned away at once must not come back at once.
+            self.sleep(min(0.1 * 2**attempt, 5.0) * random.uniform(0.5, 1.5))
+        raise AssertionError("unreachable")
+
+
+class PveHost(PveReader):
+    """Both halves."""
+
+    writable = True
+
+    def reader(self) -> PveReader:
+        """The read half alone."""
+        return PveReader(self.transport, self.timeout, self.sleep)
+
+    def post(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Make something, or start a task: its UPID is the answer then (`task_host.run_task`).
+
+        :raises TwinError: one of `errors`, by what PVE says.
+        """
+        return self._call("POST", path, params)
+
+    def put(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Change something; errors as in `post`."""
+        return self._call("PUT", path, params)
+
+    def delete(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Remove something; errors as in `post`."""
+        return self._call("DELETE", path, params)
+
+
+class HttpsTransport:
+    """The API over https.
+
+    :ivar tickets: how often a ticket was asked for.
+    """
+
+    def __init__(self, access: Access) -> None:
+        try:
+            import requests
+            from proxmoxer.backends.https import ProxmoxHTTPApiTokenAuth, ProxmoxHttpSession
+        except ImportError as error:
+            raise CommandMissing(
+                f"the Python library {error.name} is not installed where this module runs",
+                remedy="install proxmoxer and requests there, or run the module on a node without api_host",
+            ) from error
+        self._requests = requests
+        self._access = access
+        self.tickets = 0
+        self._login = threading.Lock()
+        host = f"[{access.host}]" if ":" in access.host and not access.host.startswith("[") else access.host
+        self._url = f"https://{host}:{access.port}/api2/json/"
+        self._session = ProxmoxHttpSession()
+        self._session.mount("https://", _adapter(access.fingerprint))
+        # A fingerprint is checked by the adapter, and takes the place of an authority.
+        common = {"timeout": access.api_timeout, "verify_ssl": not access.fingerprint and access.verify}
+        self._ticket: Any = None
+        if access.token_id:
+            token = access.user, access.token_id, access.token_secret
+            self._session.auth = ProxmoxHTTPApiTokenAuth(*token, **common)
+        else:
+            self._session.auth = self._ticket = _ticket_auth(common)
+
+    def request(self, method: str, path: str, params: Mapping[str, Any]) -> Answer:
+        if self._ticket is None:
+            return self._send(method, path, params)
+        ticket = self._ticket.ticket
+        if ticket:
+            answer = self._send(method, path, params)
+            # A ticket ends after two hours, and when its node joins a cluster. Refused means not done.
+            if answer.status != 401:
+                return answer
+        denied = self._log_in(ticket)
+        return denied or self._send(method, path, params)
+
+    def _log_in(self, old: str) -> Answer | None:
+        """A new ticket in place of that one, unless another thread has got it already; else the refusal."""
+        with self._login:
+            if self._ticket.ticket != old:
+                return None
+            self.tickets += 1
+            credentials = {"username": self._access.user, "password": self._access.password}
+            self._ticket.ticket = ""
+            answer = self._send("POST", "access/ticket", credentials)
+            if answer.status >= 400:
+                return answer
+            if answer.data.get("NeedTFA"):
+                return Answer(401, "this user has a second factor; use an API token")
+            self._ticket.token = answer.data["CSRFPreventionToken"]
+            self._ticket.ticket = answer.data["ticket"]
+            return None
+
+    def _send(self, method: str, path: str, params: Mapping[str, Any]) -> Answer:
+        errors = self._requests.exceptions
+        place = {"params": params} if method in ("GET", "DELETE") else {"data": dict(params)}
+        wanted, where = f"{method} {path}", f"{self._access.host}:{self._access.port}"
+        try:
+            response = self._session.request(method, self._url + _quoted(path), **place)
+        except errors.SSLError as error:
+            raise Unreachable(
+                wanted,
+                f"the certificate of {where} is not trusted ({_last(error)})",
+                "name its authority in ca_path, or its fingerprint",
+            ) from error
+        except errors.ConnectTimeout as error:
+            raise NotSent(wanted, f"{where} does not answer", "see that it is up") from error
+        except errors.Timeout as error:
+            raise Dropped(
+                wanted,
+                f"{where} did not answer within {self._access.api_timeout:g} s",
+                "look what it is doing",
+            ) from error
+        except errors.ConnectionError as error:
+            kind = (
+                NotSent if "NewConnectionError" in repr(error) or "NameResolution" in repr(error) else Dropped
+            )
+            raise kind(wanted, f"no connection to {where} ({_last(error)})", "see that it is up") from error
+        return _answer_of(response.status_code, response.reason or "", response.text)
+
+
+def _quoted(path: str) -> str:
+    """A path as a URL has it; ids may hold what means something there."""
+    return re.sub(r"[ #?%]", lambda sign: f"%{ord(sign[0]):02X}", path)
+
+
+def _last(error: Exception) -> str:
+    """The innermost reason."""
+    text = str(error)
+    return re.split(r"(?:Error|error)\(?:?", text)[-1].strip(" ()'\":,>") or text
+
+
+def _answer_of(status: int, reason: str, text: str) -> Answer:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        return Answer(status, reason, message="" if status >= 400 else text)
+    return Answer(status, reason, body.get("data"), body.get("message") or "", body.get("errors") or {})
+
+
+def _adapter(fingerprint: str) -> Any:
+    """Connections that stay open, as many as there are threads."""
+    from requests.adapters import HTTPAdapter
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, **{**kwargs, "assert_fingerprint": fingerprint or None})
+
+    return Adapter(pool_maxsize=THREADS)
+
+
+def _ticket_auth(common: Mapping[str, Any]) -> Any:
+    """proxmoxer logs in over a connection of its own, which knows no fingerprint: so we log in."""
+    from proxmoxer.backends.https import ProxmoxHTTPAuthBase
+    from requests.cookies import cookiejar_from_dict
+
+    class Ticket(ProxmoxHTTPAuthBase):
+        ticket = ""
+        token = ""
+
+        def __call__(self, request: Any) -> Any:
+            if request.method != "GET" and self.ticket:
+                request.headers["CSRFPreventionToken"] = self.token
+            return request
+
+        def get_cookies(self) -> Any:
+            return cookiejar_from_dict({"PVEAuthCookie": self.ticket} if self.ticket else {})
+
+    return Ticket(**common)
+
+
+class LocalTransport:
+    """The API on a node itself, by pvesh(1), as root."""
+
+    _VERBS: Mapping[str, str] = {"GET": "get", "POST": "create", "PUT": "set", "DELETE": "delete"}
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def request(self, method: str, path: str, params: Mapping[str, Any]) -> Answer:
+        secret = sorted(_SECRETS & set(params))
+        if secret:
+            raise Refused(
+                f"{method} {path}",
+                f"{secret[0]} would stand on the command line of pvesh, for all to see",
+                "give api_host and credentials",
+            )
+        argv = ["pvesh", self._VERBS[method], f"/{path}"]
+        for key, value in params.items():
+            for item in value if isinstance(value, list) else [value]:
+                argv += [f"--{key}", str(item)]
+        try:
+            output = self._host.answer([*argv, "--output-format", "json"], "", None)
+        except CommandMissing as error:
+            raise CommandMissing(
+                "this machine is no node of Proxmox VE, for it has no pvesh",
+                remedy="give api_host and credentials, or run the module on a node",
+            ) from error
+        if output.rc == 0:
+            return Answer(200, "OK", _json_of(output.out))
+        return _refusal(output.err)
+
+
+def _json_of(text: str) -> Any:
+    """The answer; a task that ran in the meantime may have written lines of its log before it."""
+    for candidate in (text, *reversed(text.splitlines())):
+        try:
+            return json.loads(candidate)
+        except ValueError:
+            continue
+    return None
+
+
+def _refusal(text: str) -> Answer:
+    """What pvesh says on its standard error, as the answer that the API would have given."""
+    lines = [line for line in text.strip().splitlines() if not line.startswith("pvesh ")]
+    options = [line.partition(": ")[2] for line in lines if line.startswith("Unknown option: ")]
+    unknown = dict.fromkeys(options, "property is not defined in schema")
+    if unknown:
+        return Answer(400, "Parameter verification failed.", errors=unknown)
+    first = lines[0] if lines else "pvesh failed and said nothing"
+    if re.match(r"No '\w+' handler defined", first):
+        return Answer(501, first)
+    match = re.match(r"(\d{3}) (.*)", first)
+    if match is None:
+        return Answer(500, first, message="\n".join(lines))
+    errors = {key: said for key, colon, said in (line.partition(": ") for line in lines[1:]) if colon}
+    return Answer(int(match[1]), match[2], errors=errors)

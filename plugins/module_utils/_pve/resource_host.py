@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Resources: the only file that reads them and changes them, see `resource`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .._core.plan import Step
+from . import table as tables
+from .errors import Changed
+from .host import PveHost, PveReader
+from .resource import Current, Resource, Wanted, in_scope, is_as_seen, requests_of
+from .task_host import run_task
+
+_NO_SETTINGS = ("digest",)
+
+
+def read(resource: Resource, host: PveReader, wanted: Wanted) -> Current:
+    """All of them by one request, and one more for each that the list does not tell all of."""
+    return _read(resource, host, (item.name for item in wanted.items), wanted.scope)
+
+
+def read_all(resource: Resource, host: PveReader) -> Current:
+    """All of them, with all that can be told."""
+    return _read(resource, host, (), "*")
+
+
+def _read(resource: Resource, host: PveReader, names: Iterable[str], scope: str) -> Current:
+    if not resource.key:
+        return Current({"": _settings(resource, host.get(resource.path))}, host.writes)
+    listed = {str(item[resource.key]): item for item in host.get(resource.path)}
+    if resource.detailed:
+        asked = sorted(listed.keys() & {*names, *in_scope(listed, scope)})
+        answers = host.find_all([resource.place(name) for name in asked])
+        listed |= {name: _only(answer) for name, answer in zip(asked, answers, strict=True) if answer}
+    return Current({name: _settings(resource, item) for name, item in listed.items()}, host.writes)
+
+
+def _only(answer: Any) -> Any:
+    """Asked by a parameter, the list answers with one item."""
+    return answer[0] if isinstance(answer, list) else answer
+
+
+def _settings(resource: Resource, answer: Mapping[str, Any]) -> dict[str, Any]:
+    settings = {key: value for key, value in answer.items() if key not in (resource.key, *_NO_SETTINGS)}
+    return tables.known(resource.table, resource.of_answer(settings))
+
+
+def apply(resource: Resource, host: PveHost, step: Step) -> dict[str, Any] | None:
+    """One step of `resource.make`.
+
+    What is changed is read again before: the plan was made upon what it was then.
+
+    :raises Changed: when somebody else has changed it since.
+    """
+    digest = ""
+    if step.verb != "create":
+        path, params = resource.place(step.args["name"])
+        answer = _only(host.get(path, params))
+        digest = str(answer.get("digest", ""))
+        if not is_as_seen(resource, step.args["seen"], _settings(resource, answer)):
+            raise Changed(step.key, "somebody changed it after it was read", "run this again")
+    told: dict[str, Any] = {}
+    for method, path, params in requests_of(resource, step, digest):
+        told |= run_task(host, path, params, method=method)
+    return told or None

@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Tables: the parameters of the calls that we make, and what people give for them, judged. Pure.
+
+A table maps names to `schema.Field`; ``net[n]`` stands for net0, net1 and so on. Normal form is what `known`
+and `checked` return: bool, int, float, str, list for lists, dict for property strings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from .._core.errors import Refused
+from .._core.plan import differing
+from . import property as codec
+from . import schema
+from .schema import Field, Value
+
+Table: TypeAlias = "Mapping[str, Field]"
+
+_INDEX = re.compile(r"(?P<name>.*?[a-z_-])(?P<index>[0-9]+)")
+
+
+def field_of(table: Table, key: str) -> Field | None:
+    """What stands under a key; ``net0`` is ``net[n]``."""
+    if key in table:
+        return table[key]
+    match = _INDEX.fullmatch(key)
+    return table.get(f"{match['name']}[n]") if match else None
+
+
+def checked(table: Table, values: Mapping[str, Any], what: str) -> dict[str, Value | None]:
+    """What people give, in normal form. None passes: it asks that the key be not set.
+
+    :param what: the thing, such as "storage d2".
+    :raises Refused: with every fault at once, each naming the key.
+    """
+    result: dict[str, Value | None] = {}
+    faults = []
+    for key, value in values.items():
+        field = field_of(table, key)
+        try:
+            if field is None:
+                raise Refused(what, f"there is no key '{key}'", schema.meant(key, table))
+            result[key] = None if value is None else normal(field, value, f"{key} of {what}")
+        except Refused as fault:
+            faults.append(fault)
+    refuse(faults)
+    return result
+
+
+def refuse(faults: list[Refused]) -> None:
+    """Raise one error for all of them; nothing when there are none."""
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise Refused(" ".join(str(fault) for fault in faults))
+
+
+def normal(field: Field, value: Any, what: str) -> Value:
+    """One value that somebody gives, in normal form.
+
+    :raises Refused: when PVE would refuse it.
+    """
+    if field.kind == "array":
+        items = value if isinstance(value, (list, tuple)) else [value]
+        if field.parts is None:
+            return [str(item) for item in items]
+        return [codec.normal(item, field.parts, what) for item in items]
+    if field.parts is not None:
+        return codec.normal(value, field.parts, what)
+    return schema.normal(field, value, what)
+
+
+def known(table: Table, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What PVE answered, in normal form; what the table does not have, or what does not fit it, is kept."""
+    return {key: _known(field_of(table, key), value) for key, value in answer.items()}
+
+
+def _known(field: Field | None, value: Any) -> Any:
+    if field is None:
+        return value
+    if field.kind == "array":
+        items = value if isinstance(value, list) else [value]
+        return [_parsed(field, item) for item in items]
+    if field.parts is not None:
+        return _parsed(field, value)
+    return schema.lenient(field, value)
+
+
+def _parsed(field: Field, value: Any) -> Any:
+    if field.parts is None:
+        return value
+    # The options of the datacenter come taken apart already.
+    text = codec.render(value, field.parts) if isinstance(value, Mapping) else str(value)
+    try:
+        return codec.parse(text, field.parts)
+    except Refused:
+        return value
+
+
+def same(table: Table, key: str, left: Any, right: Any) -> bool:
+    """Whether two values in normal form mean the same."""
+    field = field_of(table, key) or Field()
+    if field.parts is not None:
+        if isinstance(left, dict) and isinstance(right, dict):
+            return codec.same(left, right, field.parts)
+        if field.kind == "array" and isinstance(left, list) and isinstance(right, list):
+            return _same_items(field.parts, left, right)
+    return schema.same(key, field, left, right)
+
+
+def _same_items(parts: Mapping[str, Field], left: list[Any], right: list[Any]) -> bool:
+    """The items of an array have no order."""
+    rest = list(right)
+    for item in left:
+        twin = next((other for other in rest if codec.same(item, other, parts)), None)
+        if twin is None:
+            return False
+        rest.remove(twin)
+    return not rest
+
+
+def drift(table: Table, wanted: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the declared values the system does not have, in normal form; None for a key that must go.
+
+    A key that is not set counts as its default: ``onboot: false`` holds where there is no onboot.
+    """
+    defaults = {
+        key: field.default
+        for key in wanted
+        if (field := field_of(table, key)) is not None and field.default is not None and key not in current
+    }
+    present = {key: value for key, value in wanted.items() if value is not None}
+    changed = differing(present, {**defaults, **current}, lambda key, new, old: same(table, key, new, old))
+    gone = {key: None for key, value in wanted.items() if value is None and key in current}
+    return {**changed, **gone}
+
+
+def wire(table: Table, values: Mapping[str, Any], what: str = "request") -> dict[str, Any]:
+    """Values in normal form as a request takes them: texts, arrays of texts. None must not be among them."""
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        field = field_of(table, key) or Field()
+        if field.kind == "array" and isinstance(value, list):
+            result[key] = [_printed(field, item, f"{key} of {what}") for item in value]
+        else:
+            result[key] = _printed(field, value, f"{key} of {what}")
+    return result
+
+
+def _printed(field: Field, value: Any, what: str) -> str:
+    if isinstance(value, Mapping):
+        return codec.render(value, field.parts or {}, what)
+    return schema.printed(field, value)

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Waiting for tasks: started, followed, told to stop when they take too long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .._core.errors import TwinError
+from .errors import TaskFailed, TaskTimeout
+from .host import PveHost, PveReader
+from .tasks import LAST_LINES, Ended, Upid, exit_status, is_upid, lines_of, parse_upid, running
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_GRACE = 10.0
+"""Seconds that a task has to stop when it is told to."""
+
+
+def run_task(
+    host: PveHost, path: str, params: Mapping[str, Any] | None = None, *, method: str = "POST"
+) -> dict[str, Any]:
+    """A call which may start a task; wait for that.
+
+    :return: what a module tells of it: ``upid``, and ``warnings`` if there were any; empty without a task.
+    :raises TaskFailed: at once when the task fails, with the last lines of its log.
+    :raises TaskTimeout: when it takes longer than ``host.timeout`` seconds; it is told to stop.
+    """
+    call = {"POST": host.post, "PUT": host.put, "DELETE": host.delete}[method]
+    answer = call(path, params)
+    return finish(host, parse_upid(answer)).result if is_upid(answer) else {}
+
+
+def finish(host: PveHost, upid: Upid) -> Ended:
+    """Wait for a task, whoever started it; errors as in `run_task`."""
+    end = time.monotonic() + host.timeout
+    pause = _FIRST_PAUSE
+    while (status := exit_status(host.poll(f"{upid.path}/status"))) is None:
+        if time.monotonic() >= end:
+            _cancel(host, upid)
+        host.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+    ended = Ended(upid, status)
+    if status != "OK":
+        ended = Ended(upid, status, last_lines(host, upid))
+    if not ended.succeeded:
+        raise TaskFailed(
+            upid.sentence, status, f"its log ends: {' | '.join(ended.log[-3:])}" if ended.log else "",
+            upid=str(upid), log=list(ended.log),
+        )  # fmt: skip
+    return ended
+
+
+def finish_all(host: PveHost, upids: Iterable[Upid]) -> list[Ended]:
+    """Wait for several tasks, which run at the same time.
+
+    :raises TaskFailed: for the first that failed, when all are over.
+    """
+    ended, failed = [], None
+    for upid in upids:
+        try:
+            ended.append(finish(host, upid))
+        except TaskFailed as error:
+            failed = failed or error
+    if failed:
+        raise failed
+    return ended
+
+
+def running_task(host: PveReader, node: str, type_: str, id_: str) -> Upid | None:
+    """The task of that kind which is at work on that thing: a run that was interrupted may have left it."""
+    return running(host.get(f"nodes/{node}/tasks", {"source": "active"}), type_, id_)
+
+
+def last_lines(host: PveReader, upid: Upid) -> tuple[str, ...]:
+    """The last lines of a task's log; none when it cannot be read."""
+    try:
+        # The log is read from its beginning, and its length is only told beside it.
+        return lines_of(host.poll(f"{upid.path}/log", {"limit": 5000}))[-LAST_LINES:]
+    except TwinError:
+        return ()
+
+
+def _cancel(host: PveHost, upid: Upid) -> None:
+    """Tell a task to stop, and say what it was doing."""
+    host.delete(upid.path)
+    end = time.monotonic() + _GRACE
+    while exit_status(host.poll(f"{upid.path}/status")) is None and time.monotonic() < end:
+        host.sleep(_LONGEST_PAUSE)
+    log = last_lines(host, upid)
+    raise TaskTimeout(
+        upid.sentence, f"it was not over after {host.timeout:g} s and was told to stop",
+        "look at its log, or give it a longer timeout", upid=str(upid), log=list(log),
+    )  # fmt: skip
