@@ -11,16 +11,18 @@
     resource          the engine of resources: declared against found, as a plan
     resource_host     reads resources and carries out the plan
     pool, storage …   one description each
+    info              what there is, by the names under which the modules take it
 
 Normal form is what `table.checked` makes of what people give and `table.known` of what PVE answers: bool,
-int, float, str, a list for lists, a dict for property strings. Only normal forms are compared (`table.drift`),
-and `table.wire` turns them into parameters.
+int, float, str, a list for lists, a dict for property strings. Only normal forms are compared
+(`table.drift`), and `table.wire` turns them into parameters.
 
-A new resource is: its calls in tests/gates/pve_tables.py (run it), a `resource.Resource` in a file of its own,
-a module whose subject is that of pve_storage with another description, and its laws.
+A new resource is: its calls in tests/gates/pve_tables.py (run it), a `resource.Resource` in a file of its
+own, a module whose subject is that of pve_storage with another description, its laws, a line in `info`.
 
 What is no resource (guests) has plan and host files of its own, and uses all of the above but the engine:
-`PveReader.find_all` for reads in parallel, ``table.drift(lxc.CONFIG, wanted, table.known(lxc.CONFIG, answer))``
-for what differs, `task_host.run_task` for what starts tasks. ``Subject.host`` of such a module is
-`host.pve_host`, its options have `access.ACCESS`, its documentation the fragment ``twin.datacenter.pve``.
+`PveReader.find_all` for reads in parallel, for what differs
+``table.drift(lxc.CONFIG, wanted, table.known(lxc.CONFIG, answer))``, `task_host.run_task` for what starts
+tasks. ``Subject.host`` of such a module is `host.pve_host`, its options have `access.ACCESS`, its
+documentation the fragment ``twin.datacenter.pve``.
 """

@@ -33,7 +33,7 @@ TRIES = 4
 """How often a request is sent that finds no connection."""
 LOCK_PATIENCE = 60.0
 """Seconds for which a lock held by something else is waited for; PVE itself has waited 10 each time."""
-_SECRETS = frozenset({"password", "cipassword", "encryption-key", "keyring", "master-pubkey", "token", "key"})
+_SECRETS = frozenset({"password", "cipassword", "encryption-key", "keyring", "token", "key"})
 """Parameters that must never stand on a command line."""
 
 

@@ -46,6 +46,16 @@ def parse(text: str, parts: Parts, what: str = "property string") -> dict[str, A
     return {key: schema.lenient(parts.get(key, _PLAIN), value) for key, value in result.items()}
 
 
+def known(answer: Any, parts: Parts) -> Any:
+    """What PVE answers: a property string, or one that it has taken apart already; anything else is kept."""
+    if isinstance(answer, Mapping):
+        return {key: schema.lenient(parts.get(key, _PLAIN), value) for key, value in answer.items()}
+    try:
+        return parse(str(answer), parts)
+    except Refused:
+        return answer
+
+
 def normal(value: Any, parts: Parts, what: str) -> dict[str, Any]:
     """What somebody gives, as a text or as a mapping, in normal form and judged.
 

@@ -33,7 +33,7 @@ class Resource:
     :param key: the parameter that names one; empty where there is but one, which has no name.
     :param update: parameters of the call that changes one.
     :param create: parameters of the call that makes one; what ``update`` lacks is fixed for good.
-    :param secrets: those of them that PVE never shows.
+    :param secrets: those of them that PVE takes and never shows.
     :param resent: those that PVE wants with every change, though they stay as they are.
     :param by_query: whether one is named by a parameter and not by the path.
     :param detailed: whether the list does not tell all of one, so that each is asked for by itself.
@@ -59,8 +59,9 @@ class Resource:
 
     @property
     def table(self) -> Table:
-        """All settings that one may have."""
-        return {key: of for key, of in {**self.create, **self.update}.items() if key != self.key}
+        """All settings that one may have and shows."""
+        every = {**self.create, **self.update}
+        return {key: of for key, of in every.items() if key != self.key and key not in self.secrets}
 
     def title(self, name: str) -> str:
         """One of them in sentences, and its key in plans."""

@@ -83,23 +83,11 @@ def known(table: Table, answer: Mapping[str, Any]) -> dict[str, Any]:
 def _known(field: Field | None, value: Any) -> Any:
     if field is None:
         return value
-    if field.kind == "array":
-        items = value if isinstance(value, list) else [value]
-        return [_parsed(field, item) for item in items]
-    if field.parts is not None:
-        return _parsed(field, value)
-    return schema.lenient(field, value)
-
-
-def _parsed(field: Field, value: Any) -> Any:
     if field.parts is None:
-        return value
-    # The options of the datacenter come taken apart already.
-    text = codec.render(value, field.parts) if isinstance(value, Mapping) else str(value)
-    try:
-        return codec.parse(text, field.parts)
-    except Refused:
-        return value
+        return value if field.kind == "array" else schema.lenient(field, value)
+    if field.kind == "array":
+        return [codec.known(item, field.parts) for item in (value if isinstance(value, list) else [value])]
+    return codec.known(value, field.parts)
 
 
 def same(table: Table, key: str, left: Any, right: Any) -> bool:

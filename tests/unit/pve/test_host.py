@@ -30,7 +30,7 @@ RUNS, OK = (
 
 
 class Wire:
-    """The far end of a connection, which answers as it is told, in order, and writes down what it was asked."""
+    """The far end of a connection: it answers as it is told, in order, and writes down what it was asked."""
 
     def __init__(self, *answers: Answer | TwinError) -> None:
         self.answers = list(answers)

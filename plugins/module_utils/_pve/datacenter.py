@@ -1,0 +1,23 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Options of the datacenter (datacenter.cfg): what holds for the whole cluster. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .resource import Resource
+from .tables import options as calls
+
+
+def _of_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
+    # Which tags one may use is worked out of the others; a description is told even where there is none.
+    settings = {key: value for key, value in answer.items() if key != "allowed-tags"}
+    if not settings.get("description"):
+        settings.pop("description", None)
+    return settings
+
+
+DATACENTER = Resource("datacenter", "cluster/options", "", calls.UPDATE, of_answer=_of_answer)
