@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""usage: python3 tests/gates/pve_tables.py
+"""usage: python3 -m tests.gates.pve_tables
 
 Writes plugins/module_utils/_pve/tables: of each call to Proxmox VE that we make, its parameters, their types,
 values and formats. They come out of the schema that PVE gives of its own API, as the package named in
@@ -10,16 +10,17 @@ requirements/schema.txt has recorded it.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-Schema: TypeAlias = "dict[str, Any]"
+from tests.gates import schema
 
 ROOT = Path(__file__).parents[2]
+Schema: TypeAlias = "dict[str, Any]"
+
 TABLES = ROOT / "plugins" / "module_utils" / "_pve" / "tables"
 RELEASE = "9.2"
 CALLS: Mapping[str, Mapping[str, tuple[str, str]]] = {
@@ -74,7 +75,7 @@ HEAD = '''\
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The parameters of calls. Written by tests/gates/pve_tables.py out of the schema of PVE {release}.
+"""The parameters of calls. Written by tests.gates.pve_tables out of the schema of PVE {release}.
 
 {calls}
 """
@@ -86,10 +87,10 @@ from ..schema import Field
 '''
 
 
-def schema() -> Schema:
-    """The calls of the API by path: method, parameters."""
-    text = Path(os.environ["TWIN_PVE_SCHEMA"]).read_text()
-    return json.loads(text)["merged_endpoints"]  # type: ignore[no-any-return]
+def endpoints_of(release: str) -> Schema:
+    """The calls of the API by path and method."""
+    text = (schema.folder() / f"{release}.json").read_text()
+    return json.loads(text)  # type: ignore[no-any-return]
 
 
 def table_files(endpoints: Schema) -> Iterator[tuple[str, str]]:
@@ -107,7 +108,7 @@ class _Writer:
     def file(self, endpoints: Schema, calls: Mapping[str, tuple[str, str]]) -> str:
         parts: list[str] = []
         for table, (method, path) in calls.items():
-            parameters = endpoints[path]["methods"][method]["parameters"]["properties"]
+            parameters = endpoints[path][method]["parameters"]
             in_path = set(re.findall(r"{(\w+)}", path))
             fields = {}
             for key in sorted(set(parameters) - CONTROL - in_path):
@@ -268,7 +269,7 @@ def _formatted(text: str) -> str:
 
 def main() -> None:
     TABLES.mkdir(exist_ok=True)
-    for name, text in table_files(schema()):
+    for name, text in table_files(endpoints_of(RELEASE)):
         (TABLES / name).write_text(text)
 
 

@@ -17,7 +17,7 @@ Normal form is what `table.checked` makes of what people give and `table.known` 
 int, float, str, a list for lists, a dict for property strings. Only normal forms are compared
 (`table.drift`), and `table.wire` turns them into parameters.
 
-A new resource is: its calls in tests/gates/pve_tables.py (run it), a `resource.Resource` in a file of its
+A new resource is: its calls in tests/gates/pve_tables.py, a `resource.Resource` in a file of its
 own, a module whose subject is that of pve_storage with another description, its laws, a line in `info`.
 
 What is no resource (guests) has plan and host files of its own, and uses all of the above but the engine:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The parameters of calls. Written by tests/gates/pve_tables.py out of the schema of PVE 9.2.
+"""The parameters of calls. Written by tests.gates.pve_tables out of the schema of PVE 9.2.
 
 UPDATE: PUT /cluster/mapping/pci/{id}
 CREATE: POST /cluster/mapping/pci

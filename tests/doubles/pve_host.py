@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client upon the double in process: what the laws run against, without sockets and waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.errors import Answer
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.errors import Dropped as ConnectionDropped
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.host import PveHost
+
+from .pve.access import ROOT
+from .pve.api import Api
+from .pve.clock import StillClock
+from .pve.errors import Dropped
+from .pve.world import World, pair
+
+
+class InProcess:
+    """The double as the far end of a connection.
+
+    :param user: who asks, or a token ``user@realm!token``.
+    """
+
+    def __init__(self, api: Api, user: str = ROOT) -> None:
+        self.api = api
+        self.user = user
+
+    def request(self, method: str, path: str, params: Mapping[str, Any]) -> Answer:
+        try:
+            answer = self.api.request(method, f"/{path}", dict(params), self.user)
+        except Dropped as error:
+            raise ConnectionDropped(f"{method} {path}", "the connection broke") from error
+        if not isinstance(answer.body, dict):
+            return Answer(answer.status, answer.reason)
+        body = answer.body
+        return Answer(
+            answer.status, answer.reason, body.get("data"), body.get("message", ""), body.get("errors") or {}
+        )
+
+
+class DoubleHost(PveHost):
+    """A cluster in memory. Its clock goes on when the client waits."""
+
+    def __init__(self, world: World | None = None, user: str = ROOT, timeout: float = 600) -> None:
+        self.clock = StillClock()
+        self.world = world or pair(clock=self.clock)
+        if isinstance(self.world.clock, StillClock):
+            self.clock = self.world.clock
+        self.api = Api(self.world)
+        super().__init__(InProcess(self.api, user), timeout, self.clock.advance)
+
+    @property
+    def changes(self) -> list[str]:
+        """The requests that were no questions."""
+        return [f"{method} {path}" for method, path, _params in self.api.log if method != "GET"]
