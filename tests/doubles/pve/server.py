@@ -75,6 +75,7 @@ class Server:
         self.ready.set()
         self.loop.run_forever()
         self.loop.run_until_complete(runner.cleanup())
+        self.loop.run_until_complete(finish())
         self.loop.close()
 
     async def listen(self) -> web.AppRunner:
@@ -119,6 +120,15 @@ class Server:
         except ValueError:
             return Response(400, "malformed request body", "")
         return self.api.request(request.method, request.rel_url.raw_path, params, user)
+
+
+async def finish() -> None:
+    """Ends what still waits to answer, and lets connections that were broken off close."""
+    waiting = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await asyncio.sleep(0.01)
 
 
 async def parameters_of(request: web.Request) -> dict[str, Any]:
