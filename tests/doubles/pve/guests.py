@@ -128,7 +128,7 @@ def new_mac(world: World) -> str:
 # --- reading ---
 
 
-def shown(guest: Guest, current: bool = False) -> Config:
+def shown(world: World, guest: Guest, current: bool = False) -> Config:
     """The configuration as GET config shows it."""
     config = dict(guest.config)
     if not current:
@@ -137,7 +137,7 @@ def shown(guest: Guest, current: bool = False) -> Config:
                 config.pop(key, None)
             else:
                 config[key] = value
-    return mask(guest, config) | {"digest": guest.digest()}
+    return mask(guest, config) | {"digest": world.digest(guest)}
 
 
 def mask(guest: Guest, config: Config) -> Config:
@@ -146,11 +146,11 @@ def mask(guest: Guest, config: Config) -> Config:
     )
 
 
-def pending_list(guest: Guest) -> list[dict[str, Any]]:
+def pending_list(world: World, guest: Guest) -> list[dict[str, Any]]:
     config, pending = mask(guest, guest.config), mask(guest, guest.pending)
     entries = [
         {"key": key, "value": value, **waiting(pending, key)}
-        for key, value in (config | {"digest": guest.digest()}).items()
+        for key, value in (config | {"digest": world.digest(guest)}).items()
     ]
     return entries + [
         {"key": key, "pending": value}
