@@ -320,9 +320,7 @@ def config_of(shown: Shown) -> None:
         guest.snapshots[name] = snapshot_of(data)
     else:
         guest.config = data
-        guest.config.pop("parent", None)
-        if "parent" in (shown.data or {}):
-            guest.snapshots[data["parent"]] = Snapshot({}, 1)
+        guest.parent = data.pop("parent", None)
     shown.disks(guest)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -70,6 +71,9 @@ class Guest:
     """The snapshot that it was last taken back to, or that was last made."""
     agent: bool = False
     """Whether its guest agent answers."""
+    program: Callable[[list[str], bytes], tuple[int, bytes, bytes]] | None = None
+    """What runs a command that the agent is given: its status and what it wrote."""
+    processes: dict[int, dict[str, Any]] = field(default_factory=dict)
     deaf: bool = False
     """Whether it ignores a request to shut down."""
     held_by: Task | None = None
