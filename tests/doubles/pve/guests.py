@@ -20,7 +20,7 @@ from tests.doubles.pve import formats, schema, storages
 from tests.doubles.pve.api import Call, handles
 from tests.doubles.pve.errors import Refusal, forbidden, parameter, parameters
 from tests.doubles.pve.tasks import Task
-from tests.doubles.pve.world import Config, Guest, Kind, World
+from tests.doubles.pve.world import Config, Guest, Kind, Volume, World
 
 LOCK_TIMEOUT = 10.0
 NEW_DISK = re.compile(r"([^/:\s]+):(\d+(?:\.\d+)?)")
@@ -511,9 +511,23 @@ def snapshot_config(guest: Guest, name: str, masked: bool = False) -> Config:
     return mask(guest, config) if masked else config
 
 
-def restored(volume: Any, options: Config) -> Config:
-    """The configuration in a backup, overridden by what is asked for."""
-    return {**json.loads(volume.config), **options}
+def restored(volume: Volume, guest: Guest, options: Config, storage: str | None, unique: bool) -> Config:
+    """The configuration in a backup, its volumes to be made anew, overridden by what is asked for."""
+    config: Config = json.loads(volume.config or "{}")
+    for key, volid in volumes(guest, config).items():
+        value = str(config[key])
+        kept = pairs(value)
+        where = storage or volid.partition(":")[0]
+        if "cloudinit" in volid:
+            config[key] = f"{where}:cloudinit"
+        elif not is_cdrom(value):
+            size = (formats.parse_size(kept.pop("size", "1G")) or 0) / 1024**3
+            config[key] = ",".join([f"{where}:{size:.10f}", *(f"{k}={v}" for k, v in kept.items())])
+    if unique:
+        for key in [key for key in config if re.fullmatch(r"net\d+", key)]:
+            pattern = r",hwaddr=[^,]+" if guest.kind == "lxc" else r"=[0-9A-Fa-f:]{17}"
+            config[key] = re.sub(pattern, "", str(config[key]), count=1)
+    return config | options
 
 
 def require_unmanaged(call: Call, guest: Guest) -> None:

@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
+from urllib.parse import quote
 
 from tests.doubles.pve import api, formats, schema
 from tests.doubles.pve.access import ROOT, Grant, Group, Pool, Token, User
@@ -137,8 +138,8 @@ class Shown:
         if found is None:
             return None
         part = found.groupdict()
-        numbers = (int(part[name], 16) for name in ("pid", "pstart", "starttime"))
-        made = Task(part["node"], part["type"], part["id"], part["user"], *numbers)
+        pid, pstart, start = (int(part[name], 16) for name in ("pid", "pstart", "starttime"))
+        made = Task(part["node"], part["type"], part["id"], part["user"], pid, pstart, start)
         made.wake = float("inf")
         shown = data or {}
         if shown.get("status") not in (None, "running"):
@@ -193,12 +194,12 @@ def world_for(
     world.nodes["pve1"] = Node("pve1", 1, "192.0.2.11")
     if "node" in values:
         shown.add_node(values["node"])
+    who(shown, asked, template)
     if seeder := SEEDERS.get((shown.verb, template)):
         seeder(shown)
     for pattern, rule in RULES:
         if said := shown.says(pattern):
             rule(shown, said)
-    who(shown, asked, template)
     return world, shown.user
 
 
@@ -265,11 +266,6 @@ def refused_privileges(shown: Shown) -> set[str]:
 # --- guests ---
 
 GUEST = "/nodes/{{node}}/{kind}/{{vmid}}"
-SIMPLE = (
-    "", "/status", "/status/{command}", "/config", "/pending", "/snapshot", "/snapshot/{snapname}", "/feature", "/clone",
-    "/template", "/resize", "/move_volume", "/move_disk", "/migrate", "/interfaces", "/cloudinit", "/cloudinit/dump",
-    "/monitor", "/unlink", "/firewall", "/rrddata", "/agent",
-)  # fmt: skip
 
 
 def of_path(shown: Shown) -> Guest | None:
@@ -281,9 +277,26 @@ def of_path(shown: Shown) -> Guest | None:
     guest = shown.guest(kind, int(vmid))
     if shown.granted and shown.params.get("digest"):
         shown.world.stamps[guest.file] = shown.params["digest"]
-    if shown.granted or not shown.message:
-        require_storages(shown)
+    require_storages(shown)
+    if shown.granted:
+        require_named(shown, guest)
     return guest
+
+
+def require_named(shown: Shown, guest: Guest) -> None:
+    """What a granted request names is there: pool, node, snapshot, disk."""
+    params = shown.params
+    if params.get("pool"):
+        shown.pool(params["pool"])
+    if params.get("target"):
+        shown.add_node(params["target"])
+    if shown.path.endswith("/clone") and params.get("snapname"):
+        guest.snapshots[params["snapname"]] = Snapshot(dict(guest.config), 1)
+    disk = params.get("disk") or params.get("volume")
+    if disk and disk not in guest.config and shown.verb in ("PUT", "POST"):
+        mount = "mp=/mnt," if disk.startswith("mp") else ""
+        guest.config[disk] = f"local:{guest.vmid}/vm-{guest.vmid}-disk-1.raw,{mount}size=1M"
+        shown.disks(guest)
 
 
 def require_storages(shown: Shown) -> None:
@@ -313,7 +326,7 @@ def config_of(shown: Shown) -> None:
     if guest is None or not isinstance(data, dict):
         return
     shown.world.stamps[guest.file] = data.pop("digest", "")
-    if data.get("cipassword"):
+    if set(data.get("cipassword", "")) == {"*"}:
         data["cipassword"] = "secret"
     name = shown.params.get("snapshot") or shown.values.get("snapname")
     if name:
@@ -423,6 +436,76 @@ def with_snapshot(shown: Shown) -> None:
         guest.snapshots[name] = Snapshot(dict(guest.config), 1)
 
 
+def features_of(shown: Shown) -> None:
+    """Snapshots and linked clones need a storage that can make them."""
+    guest = of_path(shown)
+    if guest is not None and isinstance(shown.data, dict) and shown.data.get("hasFeature"):
+        disk = "rootfs" if guest.kind == "lxc" else "scsi0"
+        guest.config[disk] = f"snap:{guest.vmid}/vm-{guest.vmid}-disk-0.raw,size=1G"
+        shown.disks(guest)
+
+
+def interfaces_of(shown: Shown) -> None:
+    guest = of_path(shown)
+    if guest is None or not shown.data:
+        return
+    guest.status = "running"
+    for number, entry in enumerate(each for each in shown.data if each["name"] != "lo"):
+        guest.config[f"net{number}"] = f"name={entry['name']},hwaddr={entry['hwaddr'].upper()},type=veth"
+
+
+def agent_of(shown: Shown) -> None:
+    guest = of_path(shown)
+    if guest is not None and shown.granted:
+        guest.status, guest.agent = "running", True
+        guest.config["agent"] = "1"
+
+
+def monitor_of(shown: Shown) -> None:
+    guest = of_path(shown)
+    if guest is not None and shown.granted:
+        guest.status = "running"
+        guest.paused = "paused" in str(shown.data)
+
+
+def cloudinit_of(shown: Shown) -> None:
+    guest = of_path(shown)
+    if guest is not None and isinstance(shown.data, list):
+        guest.config |= {entry["key"]: entry["value"] for entry in shown.data if "value" in entry}
+        guest.pending |= {entry["key"]: entry["pending"] for entry in shown.data if "pending" in entry}
+
+
+def dump_of(shown: Shown) -> None:
+    """The options that made the user data."""
+    guest = of_path(shown)
+    if guest is None or not isinstance(shown.data, str):
+        return
+    lines = dict(re.findall(r"^(fqdn|user|password): (.+)$", shown.data, re.M))
+    names = {"fqdn": "name", "user": "ciuser", "password": "cipassword"}
+    guest.config |= {names[key]: value for key, value in lines.items()}
+    keys = re.findall(r"^  - (\S+ \S.*)$", shown.data, re.M)
+    if keys:
+        guest.config["sshkeys"] = quote("\n".join(keys), safe="")
+
+
+def preconditions_of(shown: Shown) -> None:
+    guest = of_path(shown)
+    if guest is None or not isinstance(shown.data, dict):
+        return
+    guest.status = "running" if shown.data.get("running") else "stopped"
+    for disk in shown.data.get("local_disks", []):
+        size = formats.format_size(disk["size"])
+        media = ",media=cdrom" if disk.get("cdrom") else ""
+        guest.config[disk["drivename"]] = f"{disk['volid']}{media},size={size}"
+    for node in [*shown.data.get("allowed_nodes", []), *shown.data.get("not_allowed_nodes", {})]:
+        shown.add_node(node)
+    for key in shown.data.get("local_resources", []):
+        guest.config[key] = "0000:00:00.0"
+    for key, entry in shown.data.get("mapped-resource-info", {}).items():
+        guest.config[key] = f"mapping={entry['name']}"
+    shown.disks(guest)
+
+
 def creation(shown: Shown) -> None:
     require_storages(shown)
     if shown.granted and shown.params.get("pool"):
@@ -455,6 +538,34 @@ for each_kind in ("lxc", "qemu"):
     seeds("GET", f"{base}/snapshot/{{snapname}}")(with_snapshot)
     seeds("PUT", f"{base}/snapshot/{{snapname}}/config")(with_snapshot)
     seeds("POST", f"{base}/snapshot/{{snapname}}/rollback")(with_snapshot)
+    seeds("GET", f"{base}/feature")(features_of)
+    seeds("GET", f"{base}/migrate")(preconditions_of)
+
+
+MACHINE = "/nodes/{node}/qemu/{vmid}"
+seeds("GET", "/nodes/{node}/lxc/{vmid}/interfaces")(interfaces_of)
+seeds("GET", f"{MACHINE}/cloudinit")(cloudinit_of)
+seeds("GET", f"{MACHINE}/cloudinit/dump")(dump_of)
+seeds("POST", f"{MACHINE}/monitor")(monitor_of)
+for method_template in schema.raw("9.2"):
+    if method_template.startswith(f"{MACHINE}/agent/"):
+        seeds("GET POST", method_template)(agent_of)
+
+
+@tells(r"QEMU guest agent is not running")
+def agent_silent(shown: Shown, said: re.Match[str]) -> None:
+    guest = of_path(shown)
+    if guest is not None:
+        guest.status = "running"
+        guest.config["agent"] = "1"
+
+
+@tells(r"unable to shrink disk size")
+def larger(shown: Shown, said: re.Match[str]) -> None:
+    guest = of_path(shown)
+    if guest is not None:
+        value = str(guest.config.get(shown.params["disk"], "local:1/vm-1-disk-0.raw"))
+        guest.config[shown.params["disk"]] = re.sub(r",size=[^,]+", "", value) + ",size=900T"
 
 
 @tells(r"(CT|VM) (\d+) already exists on node '([^']+)'")
@@ -756,22 +867,23 @@ def new_grant(shown: Shown) -> None:
     for name in formats.split_list(str(shown.params.get("tokens", ""))):
         owner, _, tokenid = name.partition("!")
         access.users.setdefault(owner, User()).tokens[tokenid] = Token()
-    if missing:
-        {"role": access.roles, "user": access.users, "group": access.groups}.get(missing[1], {}).pop(
-            missing[2], None
-        )
+    held: dict[str, dict[str, Any]] = {"role": access.roles, "user": access.users, "group": access.groups}
+    if missing and missing[1] in held:
+        held[missing[1]].pop(missing[2], None)
 
 
 @seeds("GET", "/access/permissions")
 def permissions(shown: Shown) -> None:
     """Whoever has these privileges has them by a role of just these."""
-    name = shown.params.get("userid") or shown.user or ROOT
-    if name == ROOT or not isinstance(shown.data, dict):
+    name = (shown.params.get("userid") or shown.user or ROOT).partition("!")[0]
+    access = shown.world.access
+    access.users.setdefault(name, User())
+    if not isinstance(shown.data, dict):
         return
-    user_of(shown, name, {})
+    access.acl.clear()
     for number, (path, held) in enumerate(shown.data.items()):
-        shown.world.access.roles[f"Role{number}"] = set(held)
-        shown.world.access.acl[Grant(path, "user", name, f"Role{number}")] = 1
+        access.roles[f"Role{number}"] = set(held)
+        access.acl[Grant(path, "user", name, f"Role{number}")] = 1
 
 
 @seeds("PUT", "/access/password")

@@ -167,7 +167,8 @@ def create(call: Call) -> Any:
         call, draft, {k: v for k, v in options.items() if k != "hostname"}, [], pool
     )
     storage = call["storage"] or "local"
-    options.setdefault("rootfs", f"{storage}:4")
+    if not restore:
+        options.setdefault("rootfs", f"{storage}:4")
     require_storages(call, options)
     archive = call["ostemplate"]
     source = storage_name(archive)
@@ -203,7 +204,7 @@ def creation(
         if volume is None and storage_name(archive):
             raise Refusal(f"volume '{archive}' does not exist")
         if restore and volume is not None and volume.config:
-            options = guests.restored(volume, options)
+            options = guests.restored(volume, guest, options, call["storage"], bool(call["unique"]))
         yield 2.0
         if old is not None:
             for volid in guests.volumes(old).values():

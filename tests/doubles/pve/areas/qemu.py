@@ -234,7 +234,7 @@ def creation(call: Call, task: Task, guest: Guest, options: dict[str, Any], arch
             volume = world.volume(guest.node, archive)
             if volume is None or not volume.config:
                 raise Refusal(f"volume '{archive}' does not exist")
-            options = guests.restored(volume, options)
+            options = guests.restored(volume, guest, options, call["storage"], bool(call["unique"]))
         yield 2.0
         if old is not None:
             for volid in guests.volumes(old).values():
@@ -259,7 +259,8 @@ def creation(call: Call, task: Task, guest: Guest, options: dict[str, Any], arch
     built.setdefault("smbios1", f"uuid={new_uuid(world)}")
     if built.get("vmgenid", "1") == "1":
         built["vmgenid"] = new_uuid(world)
-    built["meta"] = f"creation-qemu={QEMU},ctime={int(world.clock.now())}"
+    if "meta" not in built:
+        built["meta"] = f"creation-qemu={QEMU},ctime={int(world.clock.now())}"
     guest.config = built
     if call["pool"]:
         world.access.pools[call["pool"]].guests.add(guest.vmid)
