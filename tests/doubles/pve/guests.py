@@ -13,13 +13,14 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from tests.doubles.pve import formats, schema, storages
-from tests.doubles.pve.api import Call
+from tests.doubles.pve.api import Call, handles
 from tests.doubles.pve.errors import Refusal, forbidden, parameter, parameters
 from tests.doubles.pve.tasks import Task
-from tests.doubles.pve.world import Config, Guest, World
+from tests.doubles.pve.world import Config, Guest, Kind, Volume, World
 
 LOCK_TIMEOUT = 10.0
 NEW_DISK = re.compile(r"([^/:\s]+):(\d+(?:\.\d+)?)")
@@ -128,7 +129,7 @@ def new_mac(world: World) -> str:
 # --- reading ---
 
 
-def shown(guest: Guest, current: bool = False) -> Config:
+def shown(world: World, guest: Guest, current: bool = False) -> Config:
     """The configuration as GET config shows it."""
     config = dict(guest.config)
     if not current:
@@ -137,7 +138,9 @@ def shown(guest: Guest, current: bool = False) -> Config:
                 config.pop(key, None)
             else:
                 config[key] = value
-    return mask(guest, config) | {"digest": guest.digest()}
+    if guest.parent:
+        config["parent"] = guest.parent
+    return mask(guest, config) | {"digest": world.digest(guest)}
 
 
 def mask(guest: Guest, config: Config) -> Config:
@@ -146,11 +149,11 @@ def mask(guest: Guest, config: Config) -> Config:
     )
 
 
-def pending_list(guest: Guest) -> list[dict[str, Any]]:
+def pending_list(world: World, guest: Guest) -> list[dict[str, Any]]:
     config, pending = mask(guest, guest.config), mask(guest, guest.pending)
     entries = [
         {"key": key, "value": value, **waiting(pending, key)}
-        for key, value in (config | {"digest": guest.digest()}).items()
+        for key, value in (config | {"digest": world.digest(guest)}).items()
     ]
     return entries + [
         {"key": key, "pending": value}
@@ -508,9 +511,23 @@ def snapshot_config(guest: Guest, name: str, masked: bool = False) -> Config:
     return mask(guest, config) if masked else config
 
 
-def restored(volume: Any, options: Config) -> Config:
-    """The configuration in a backup, overridden by what is asked for."""
-    return {**json.loads(volume.config), **options}
+def restored(volume: Volume, guest: Guest, options: Config, storage: str | None, unique: bool) -> Config:
+    """The configuration in a backup, its volumes to be made anew, overridden by what is asked for."""
+    config: Config = json.loads(volume.config or "{}")
+    for key, volid in volumes(guest, config).items():
+        value = str(config[key])
+        kept = pairs(value)
+        where = storage or volid.partition(":")[0]
+        if "cloudinit" in volid:
+            config[key] = f"{where}:cloudinit"
+        elif not is_cdrom(value):
+            size = (formats.parse_size(kept.pop("size", "1G")) or 0) / 1024**3
+            config[key] = ",".join([f"{where}:{size:.10f}", *(f"{k}={v}" for k, v in kept.items())])
+    if unique:
+        for key in [key for key in config if re.fullmatch(r"net\d+", key)]:
+            pattern = r",hwaddr=[^,]+" if guest.kind == "lxc" else r"=[0-9A-Fa-f:]{17}"
+            config[key] = re.sub(pattern, "", str(config[key]), count=1)
+    return config | options
 
 
 def require_unmanaged(call: Call, guest: Guest) -> None:
@@ -530,3 +547,13 @@ def forget(call: Call, task: Task, guest: Guest) -> None:
         world.purge(guest)
     world.access.forget_guest(guest.vmid)
     del world.guests[guest.vmid]
+
+
+def handles_both(verb: str, below: str, handler: Callable[[Call, Kind], Any]) -> None:
+    """Registers one handler for containers and machines, which is told which of them is meant."""
+
+    def of(kind: Kind) -> None:
+        handles(verb, f"/nodes/{{node}}/{kind}/{{vmid}}/{below}")(lambda call: handler(call, kind))
+
+    of("lxc")
+    of("qemu")

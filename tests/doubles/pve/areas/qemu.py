@@ -118,17 +118,19 @@ def agent_enabled(guest: Guest) -> bool:
 def config(call: Call) -> Any:
     guest = call.guest("qemu")
     if call["snapshot"]:
-        return guests.snapshot_config(guest, call["snapshot"], masked=True) | {"digest": guest.digest()}
-    return guests.shown(guest, bool(call["current"]))
+        return guests.snapshot_config(guest, call["snapshot"], masked=True) | {
+            "digest": call.world.digest(guest)
+        }
+    return guests.shown(call.world, guest, bool(call["current"]))
 
 
 @handles("GET", f"{ONE}/pending")
 def pending(call: Call) -> Any:
-    return guests.pending_list(call.guest("qemu"))
+    return guests.pending_list(call.world, call.guest("qemu"))
 
 
 def require_digest(call: Call, guest: Guest) -> None:
-    if call["digest"] and call["digest"] != guest.digest():
+    if call["digest"] and call["digest"] != call.world.digest(guest):
         raise Refusal("checksum mismatch (file change by other user?)")
 
 
@@ -232,7 +234,7 @@ def creation(call: Call, task: Task, guest: Guest, options: dict[str, Any], arch
             volume = world.volume(guest.node, archive)
             if volume is None or not volume.config:
                 raise Refusal(f"volume '{archive}' does not exist")
-            options = guests.restored(volume, options)
+            options = guests.restored(volume, guest, options, call["storage"], bool(call["unique"]))
         yield 2.0
         if old is not None:
             for volid in guests.volumes(old).values():
@@ -257,7 +259,8 @@ def creation(call: Call, task: Task, guest: Guest, options: dict[str, Any], arch
     built.setdefault("smbios1", f"uuid={new_uuid(world)}")
     if built.get("vmgenid", "1") == "1":
         built["vmgenid"] = new_uuid(world)
-    built["meta"] = f"creation-qemu={QEMU},ctime={int(world.clock.now())}"
+    if "meta" not in built:
+        built["meta"] = f"creation-qemu={QEMU},ctime={int(world.clock.now())}"
     guest.config = built
     if call["pool"]:
         world.access.pools[call["pool"]].guests.add(guest.vmid)
