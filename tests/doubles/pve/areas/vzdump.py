@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Backups of guests: making one, and what is in it.
 
-Rests on: PVE::API2::VZDump and PVE::VZDump (pve-manager) and the recorded exchanges: a guest that cannot be saved makes the
-task end "job errors", whatever became of the others.
+Rests on: PVE::API2::VZDump and PVE::VZDump (pve-manager) and the recorded exchanges: a guest that cannot be
+saved makes the task end "job errors", whatever became of the others.
 """
 
 from __future__ import annotations
@@ -22,6 +22,27 @@ from tests.doubles.pve.world import Guest, Volume, World
 BASE = "/nodes/{node}/vzdump"
 COMPRESSION = {"zstd": ".zst", "gzip": ".gz", "1": ".gz", "lzo": ".lzo"}
 PER_GUEST = 3.0
+DEFAULTS = {
+    "all": 0,
+    "bwlimit": 0,
+    "compress": "0",
+    "dumpdir": "/var/lib/vz/dump",
+    "fleecing": {"enabled": 0},
+    "ionice": 7,
+    "lockwait": 180,
+    "mailnotification": "always",
+    "mode": "snapshot",
+    "notification-mode": "auto",
+    "performance": {"max-workers": 16, "pbs-entries-max": 1048576},
+    "pigz": 0,
+    "prune-backups": "keep-all=1",
+    "quiet": 0,
+    "remove": 1,
+    "stdexcludes": 1,
+    "stop": 0,
+    "stopwait": 10,
+    "zstd": 1,
+}
 
 
 @handles("POST", BASE)
@@ -32,8 +53,6 @@ def backup(call: Call) -> Any:
     if not wanted and not call["all"] and not call["exclude"] and not call["pool"] and not call["stop"]:
         raise parameter(vmid="property is missing")
     storage = call["storage"] or "local"
-    if call["dumpdir"] is None:
-        require_storage(world, call["node"], storage)
     chosen = chosen_guests(call, wanted)
     for vmid in chosen:
         if not call.allows(f"/vms/{vmid}", "VM.Backup"):
@@ -42,6 +61,8 @@ def backup(call: Call) -> Any:
         return "OK"
 
     def work(task: Task) -> Steps:
+        if call["dumpdir"] is None:
+            require_storage(world, call["node"], storage)
         task.log(f"INFO: starting new backup job: vzdump {' '.join(map(str, chosen))} --storage {storage}")
         failed = False
         for vmid in chosen:
@@ -68,7 +89,8 @@ def require_storage(world: World, node: str, storage: str) -> None:
     try:
         settings = world.storage(storage, node)
     except Refusal as refusal:
-        raise Refusal(f"could not get storage information for '{storage}': {refusal.text}") from None
+        tried = ("activate storage", "get storage information for")
+        raise Refusal(" ".join(f"could not {what} '{storage}': {refusal.text}" for what in tried)) from None
     if "backup" not in str(settings.get("content", "")).split(","):
         text = f"can't use storage '{storage}' for backups - wrong content type"
         raise Refusal(f"could not get storage information for '{storage}': {text}")
@@ -125,13 +147,7 @@ def notes(template: str | None, guest: Guest, world: World) -> str | None:
 
 @handles("GET", f"{BASE}/defaults")
 def defaults(call: Call) -> Any:
-    return {
-        "mode": "snapshot",
-        "remove": 1,
-        "compress": "0",
-        "mailnotification": "always",
-        "notification-mode": "auto",
-    }
+    return DEFAULTS | {"storage": call["storage"] or "local"}
 
 
 @handles("GET", f"{BASE}/extractconfig")
