@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -208,7 +209,7 @@ class World:
     def require_writable(self, file: str) -> None:
         """Asked before a file of the cluster is changed under its lock (PVE::Cluster::cfs_lock_file)."""
         if not self.quorate:
-            raise Refusal(f"error during cfs-locked 'file-{file.replace('/', '_')}' operation: no quorum!")
+            raise Refusal(f"cfs-lock 'file-{re.sub('[/.]', '_', file)}' error: no quorum!")
 
     # --- guests ---
 
