@@ -27,7 +27,6 @@ from tests.doubles.pve.world import Guest, Kind, Node, World
 
 Handler = Callable[["Call"], Any]
 HANDLERS: dict[tuple[str, str], Handler] = {}
-INDEX = schema.Method("GET", "/", {}, False, {}, {}, True)
 TICKET_LIFETIME = 7200.0
 # What needs no ticket (PVE::HTTPServer::auth_handler).
 OPEN = {
@@ -36,6 +35,10 @@ OPEN = {
     ("POST", "/access/ticket"),
     ("GET", "/access/openid"),
 }
+
+
+# The root of the API, which the schema does not have.
+INDEX = schema.Method("GET", "/", {}, False, {}, {}, True)
 
 
 @dataclass(frozen=True)

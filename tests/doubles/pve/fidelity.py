@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.doubles.pve import api, seeds, seeds_config, seeds_firewall  # noqa: F401 - register themselves
+from tests.doubles.pve import api, seeds
 from tests.doubles.pve.errors import Dropped
 from tests.doubles.pve.tasks import UPID
 
