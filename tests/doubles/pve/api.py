@@ -151,6 +151,8 @@ class Api:
         try:
             struck = self.faults.of_request(verb, path)
             delay = sum(fault.stall for fault in struck)
+            if verb not in ("GET", "POST", "PUT", "DELETE"):
+                raise Refusal(f"method '{verb}' not available", 501, bare=True)
             for fault in struck:
                 if not fault.late:
                     fault.act(self.world)

@@ -58,9 +58,14 @@ class Method:
     def applies(self, name: str, params: dict[str, Any]) -> bool:
         """Whether the kind of thing that is created or changed (`type`) has this property."""
         schema = self.property(name) or {}
-        return "type-property" not in schema or params.get(schema["type-property"]) in schema.get(
-            "instance-types", []
+        kind = next(
+            (each["type-property"] for each in self.properties.values() if "type-property" in each), None
         )
+        if kind is None:
+            return True
+        if kind not in params:  # of a kind that is not told only what all kinds have is known
+            return not schema.get("optional") or name in ("delete", "digest")
+        return "type-property" not in schema or params[kind] in schema.get("instance-types", [])
 
     def verify(self, given: dict[str, Any]) -> dict[str, Any]:
         """The parameters in their types, or a Refusal that names each wrong one."""

@@ -646,6 +646,11 @@ def locked(shown: Shown, said: re.Match[str]) -> None:
         guest.config["lock"] = said[1]
 
 
+@tells(r"There is a replication job '([^']+)'")
+def replicated(shown: Shown, said: re.Match[str]) -> None:
+    shown.world.file("replication")[said[1]] = {"type": "local", "target": "pve2"}
+
+
 @tells(r"protection mode enabled")
 def protected(shown: Shown, said: re.Match[str]) -> None:
     guest = of_path(shown)
