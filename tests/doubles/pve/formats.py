@@ -17,6 +17,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from tests.doubles.pve import releases
+
 Format = Callable[[str], None] | dict[str, Any]
 NODE = r"[a-zA-Z0-9]([a-zA-Z0-9\-]*[a-zA-Z0-9])?"
 DNS_NAME = rf"({NODE}\.)*{NODE}"
@@ -215,9 +217,12 @@ PRIVILEGES = frozenset(
 )
 
 
-def privilege(value: str) -> None:
-    if value not in PRIVILEGES:
-        raise ValueError(f"invalid privilege '{value}'")
+def privilege(known: frozenset[str]) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        if value not in known:
+            raise ValueError(f"invalid privilege '{value}'")
+
+    return check
 
 
 IPV4 = address_check(4, "value does not look like a valid IPv4 address")
@@ -277,7 +282,8 @@ FORMATS: dict[str, Format] = {
         r"[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+![A-Za-z][A-Za-z0-9.\-_]+",
         "value '{value}' does not look like a valid token ID",
     ),
-    "pve-priv": privilege,
+    "pve-priv": privilege(PRIVILEGES),
+    "pve-priv-8": privilege(PRIVILEGES - releases.NEW_PRIVILEGES | releases.OLD_PRIVILEGES),
     "pve-tag": matches(r"(?i)[a-z0-9_][a-z0-9_\-+.]*", "invalid characters in tag"),
     "pve-ha-resource-id": matches(r"(?:\w+:)?.+", "value does not look like a valid ha resource id"),
     "pve-ha-node": matches(rf"{NODE}(:\d+)?", "value does not look like a valid ha group node"),

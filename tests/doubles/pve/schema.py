@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tests.doubles.pve import errors, formats
+from tests.doubles.pve import errors, formats, releases
 from tests.gates import schema as gate
 
 Property = dict[str, Any]
@@ -150,6 +150,8 @@ class Schema:
 
 @functools.cache
 def raw(release: str) -> dict[str, dict[str, Any]]:
+    if release == releases.OLDEST:
+        return releases.older(raw("9.1"))
     return json.loads((gate.folder() / f"{release}.json").read_text())  # type: ignore[no-any-return]
 
 

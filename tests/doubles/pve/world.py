@@ -17,9 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tests.doubles.pve.access import Access
+from tests.doubles.pve.access import BUILT_IN, Access, older_roles
 from tests.doubles.pve.clock import Clock
 from tests.doubles.pve.errors import Refusal
+from tests.doubles.pve.releases import OLDEST
 from tests.doubles.pve.tasks import Steps, Task, Worker
 
 Kind = Literal["lxc", "qemu"]
@@ -159,6 +160,15 @@ class World:
     """Digests of files that are known from elsewhere: a replay knows them, but not what they were made of."""
     random: random.Random = field(default_factory=lambda: random.Random(0))
     pid: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.old and self.access.roles == BUILT_IN:
+            self.access.roles = older_roles()
+
+    @property
+    def old(self) -> bool:
+        """Whether the release is 8."""
+        return self.release == OLDEST
 
     @property
     def config_version(self) -> int:
