@@ -129,6 +129,8 @@ class Api:
         self.world = world
         self.faults = faults or Faults()
         self.tickets: dict[str, tuple[str, float]] = {}
+        self.uploads: dict[str, bytes] = {}
+        """Files that came with a request, by the place where they wait."""
         self.log: list[tuple[str, str, dict[str, Any]]] = []
         """Every request that came: for tests that count."""
         load_areas()
