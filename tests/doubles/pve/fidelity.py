@@ -47,7 +47,7 @@ DRAWN = re.compile(r"(?<=\.tmp\.)\d+")
 # What a node says of its hardware and kernel: that it says it is compared, not what.
 LOOSE = {"cpuinfo", "current-kernel", "boot-info", "nics"}
 # Strings that are lists: their order means nothing.
-LISTS = re.compile(r"content|groups|users|privs|nodes|resources|vmid|tags|exclude|users|allowed|snapshots")
+LISTS = re.compile(r"content|groups|users|privs|nodes|resources|vmid|tags|exclude|allowed|snapshots")
 
 
 @dataclass(frozen=True)

@@ -660,6 +660,11 @@ def replicated(shown: Shown, said: re.Match[str]) -> None:
     shown.world.file("replication")[said[1]] = {"type": "local", "target": "there"}
 
 
+@tells(r"Source and target must not be identical")
+def replicated_to_itself(shown: Shown, said: re.Match[str]) -> None:
+    shown.guest("lxc", int(shown.params["id"].partition("-")[0])).node = shown.params["target"]
+
+
 @tells(r"protection mode enabled")
 def protected(shown: Shown, said: re.Match[str]) -> None:
     guest = of_path(shown)
