@@ -78,6 +78,8 @@ class Guest:
     program: Callable[[list[str], bytes], tuple[int, bytes, bytes]] | None = None
     """What runs a command that the agent is given: its status and what it wrote."""
     processes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    """What its agent reads and writes."""
     deaf: bool = False
     """Whether it ignores a request to shut down."""
     held_by: Task | None = None

@@ -154,6 +154,19 @@ def test_an_agent_runs_commands_once_it_answers(api: Api) -> None:
     assert told == {"exited": 1, "exitcode": 3, "out-data": "cat -x"}
 
 
+def test_an_agent_keeps_files(api: Api) -> None:
+    done(api, "POST", f"{VM}/status/start")
+    guest = api.world.guests[101]
+    guest.config["agent"], guest.agent = "1", True
+    assert "No such file" in api.request("GET", f"{VM}/agent/file-read", {"file": "/a"}).reason
+    assert api.request("POST", f"{VM}/agent/file-write", {"file": "/a", "content": "abc"}).status == 200
+    assert api.request("GET", f"{VM}/agent/file-read", {"file": "/a"}).data == {"content": "abc"}
+    coded = {"file": "/b", "content": "/w==", "encode": 0}
+    assert api.request("POST", f"{VM}/agent/file-write", coded).status == 200
+    read = api.request("GET", f"{VM}/agent/file-read", {"file": "/b", "decode": 0, "count": 1}).data
+    assert read == {"content": "/w=="} and guest.files["/b"] == b"\xff"
+
+
 def test_pools_hold_what_does_not_exist_and_are_deleted_empty(api: Api) -> None:
     assert api.request("POST", "/pools", {"poolid": "lab"}).status == 200
     assert api.request("PUT", "/pools", {"poolid": "lab", "vms": "100,4711"}).status == 200
