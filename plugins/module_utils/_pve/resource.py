@@ -324,10 +324,6 @@ def written(table: Table, step: Step) -> dict[str, Any]:
     return {**params, **secrets, **({"delete": ",".join(gone)} if gone else {})}
 
 
-def export(resource: Resource, current: Current) -> list[dict[str, Any]]:
+def export(current: Current) -> list[dict[str, Any]]:
     """What there is, as items of the module's options."""
-    table = resource.table
-    return [
-        {"name": name, "settings": {key: value for key, value in sorted(found.items()) if key in table}}
-        for name, found in sorted(current.found.items())
-    ]
+    return [{"name": name, "settings": dict(found)} for name, found in sorted(current.found.items())]
