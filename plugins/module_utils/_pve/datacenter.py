@@ -13,8 +13,8 @@ from .tables import options as calls
 
 
 def _of_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
-    # A description is told even where there is none.
-    return {key: value for key, value in answer.items() if value != ""}
+    # Which tags one may use is worked out of the others; a description is told even where there is none.
+    return {key: value for key, value in answer.items() if key != "allowed-tags" and value != ""}
 
 
 DATACENTER = Resource("datacenter", "cluster/options", "", calls.UPDATE, of_answer=_of_answer)

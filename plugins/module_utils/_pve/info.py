@@ -18,12 +18,12 @@ from .storage import STORAGE
 
 def pools(host: PveReader) -> list[dict[str, Any]]:
     """Options of module pve_pool."""
-    return [{"name": item["name"], **item["settings"]} for item in export(read_all(POOL, host))]
+    return [{"name": item["name"], **item["settings"]} for item in export(POOL, read_all(POOL, host))]
 
 
 def storages(host: PveReader) -> list[dict[str, Any]]:
     """Options of module pve_storage."""
-    items = export(read_all(STORAGE, host))
+    items = export(STORAGE, read_all(STORAGE, host))
     return [
         {"name": item["name"], "type": item["settings"].pop("type"), "settings": item["settings"]}
         for item in items
@@ -32,7 +32,7 @@ def storages(host: PveReader) -> list[dict[str, Any]]:
 
 def datacenter(host: PveReader) -> dict[str, Any]:
     """Option of module pve_datacenter."""
-    return dict(export(read_all(DATACENTER, host))[0]["settings"])
+    return dict(export(DATACENTER, read_all(DATACENTER, host))[0]["settings"])
 
 
 def nodes(host: PveReader) -> list[dict[str, Any]]:

@@ -283,9 +283,10 @@ def shown(value: Any) -> str:
 
 
 def is_as_seen(resource: Resource, seen: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether one is still what the plan was made upon."""
-    return seen.keys() == now.keys() and all(
-        tables.same(resource.table, key, seen[key], now[key]) for key in seen
+    """Whether one is still what the plan was made upon; what is no setting of it may have changed."""
+    then, now = ({key: found[key] for key in resource.table if key in found} for found in (seen, now))
+    return then.keys() == now.keys() and all(
+        tables.same(resource.table, key, then[key], now[key]) for key in then
     )
 
 
@@ -324,6 +325,10 @@ def written(table: Table, step: Step) -> dict[str, Any]:
     return {**params, **secrets, **({"delete": ",".join(gone)} if gone else {})}
 
 
-def export(current: Current) -> list[dict[str, Any]]:
+def export(resource: Resource, current: Current) -> list[dict[str, Any]]:
     """What there is, as items of the module's options."""
-    return [{"name": name, "settings": dict(found)} for name, found in sorted(current.found.items())]
+    table = resource.table
+    return [
+        {"name": name, "settings": {key: value for key, value in sorted(found.items()) if key in table}}
+        for name, found in sorted(current.found.items())
+    ]

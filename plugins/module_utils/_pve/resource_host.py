@@ -15,6 +15,8 @@ from .host import PveHost, PveReader
 from .resource import Current, Resource, Wanted, in_scope, is_as_seen, requests_of
 from .task_host import run_task
 
+_NO_SETTINGS = ("digest",)
+
 
 def read(resource: Resource, host: PveReader, wanted: Wanted) -> Current:
     """All of them by one request, and one more for each that the list does not tell all of."""
@@ -53,9 +55,8 @@ def _only(answer: Any) -> Any:
 
 
 def _settings(resource: Resource, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings in an answer; what a thing does at the moment is told there too."""
-    known = tables.known(resource.table, resource.of_answer(answer))
-    return {key: value for key, value in known.items() if tables.field_of(resource.table, key)}
+    settings = {key: value for key, value in answer.items() if key not in (resource.key, *_NO_SETTINGS)}
+    return tables.known(resource.table, resource.of_answer(settings))
 
 
 def apply(resource: Resource, host: PveHost, step: Step) -> dict[str, Any] | None:

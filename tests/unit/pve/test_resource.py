@@ -197,7 +197,7 @@ def test_what_is_fixed_for_good_cannot_be_changed(host: DoubleHost) -> None:
 
 
 def test_export_then_apply_is_empty(host: DoubleHost) -> None:
-    items = export(read_all(USER, host))
+    items = export(USER, read_all(USER, host))
     assert {each["name"] for each in items} >= {"ssa@pve", "root@pam"}
     assert not run(host, USER, *items).plan.changed
 
