@@ -80,7 +80,11 @@ def test_made_changed_and_removed(host: DoubleHost) -> None:
         "change group old: set comment from gone to kept",
         "remove group lab-a",
     ]
-    assert outcome.plan.before == {"group new": None, "group old": {"comment": "gone"}, "group lab-a": {"users": ""}}
+    assert outcome.plan.before == {
+        "group new": None,
+        "group old": {"comment": "gone"},
+        "group lab-a": {"users": ""},
+    }
     assert outcome.plan.after == {
         "group new": {"comment": "fresh"},
         "group old": {"comment": "kept"},
