@@ -167,7 +167,7 @@ class HttpsTransport:
         self._access = access
         self.tickets = 0
         self._login = threading.Lock()
-        host = f"[{access.host}]" if ":" in access.host and not access.host.startswith("[") else access.host
+        host = f"[{access.host}]" if ":" in access.host else access.host
         self._url = f"https://{host}:{access.port}/api2/json/"
         self._session = ProxmoxHttpSession()
         self._session.mount("https://", _adapter(access.fingerprint))

@@ -15,6 +15,7 @@ from typing import Any
 from .._core.plan import Step
 from .resource import Request, Resource
 from .schema import Field
+from .table import wire
 from .tables import pool as calls
 
 _MEMBERS = {"guests": "vms", "storages": "storage"}
@@ -34,13 +35,14 @@ def _of_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
 def _requests(resource: Resource, step: Step, _digest: str) -> Iterator[Request]:
     path, name = resource.place(step.args["name"])
     settings, seen = step.args["settings"], step.args.get("seen", {})
-    comment = {"comment": settings["comment"] or ""} if "comment" in settings else {}
+    # Of a pool nothing is deleted: what is to be no comment is an empty one.
+    comment = wire(resource.update, {key: settings[key] or "" for key in ("comment",) if key in settings})
     if step.verb == "create":
         yield "POST", path, {**name, **comment}
     elif comment:
         yield "PUT", path, {**name, **comment}
     for key, parameter in _MEMBERS.items():
-        wanted = [] if step.verb == "remove" else settings.get(key, seen.get(key, []))
+        wanted = [] if step.verb == "remove" else settings.get(key, seen.get(key)) or []
         gone = [member for member in seen.get(key, []) if member not in wanted]
         new = [member for member in wanted if member not in seen.get(key, [])]
         if new:

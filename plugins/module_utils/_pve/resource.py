@@ -223,7 +223,7 @@ def _step(
 
 def _creation(resource: Resource, item: WantedResource) -> Step:
     title = resource.title(item.name)
-    settings = {key: value for key, value in item.settings.items() if value is not None}
+    settings = {key: value for key, value in item.settings.items() if not tables.is_nothing(value)}
     missing = [
         key
         for key, of in resource.create.items()

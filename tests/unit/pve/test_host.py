@@ -293,3 +293,18 @@ def test_access_from_the_environment_and_from_options() -> None:
 def test_access_that_cannot_be(params: dict[str, Any], says: str) -> None:
     with pytest.raises(Refused, match=says):
         access_of(params, {})
+
+
+@pytest.mark.parametrize(
+    ("given", "host", "port"),
+    [
+        ("castor", "castor", 8006),
+        ("castor:443", "castor", 443),
+        ("https://castor.example.org:8006/", "castor.example.org", 8006),
+        ("2001:db8::11", "2001:db8::11", 8006),
+        ("[2001:db8::11]:443", "2001:db8::11", 443),
+    ],
+)
+def test_the_ways_to_write_a_host(given: str, host: str, port: int) -> None:
+    access = access_of({"api_host": given}, ENVIRONMENT)
+    assert (access.host, access.port) == (host, port)
