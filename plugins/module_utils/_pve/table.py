@@ -115,8 +115,8 @@ def _same_items(parts: Mapping[str, Field], left: list[Any], right: list[Any]) -
 def drift(table: Table, wanted: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
     """What of the declared values the system does not have, in normal form; None for a key that must go.
 
-    A key that is not set counts as its default: ``onboot: false`` holds where there is no onboot. An empty text
-    or list asks for nothing, and is unset where there is something: PVE keeps no empty comments.
+    A key that is not set counts as its default: ``onboot: false`` holds where there is no onboot. An empty
+    text or list asks for nothing, and is unset where there is something: PVE keeps no empty comments.
     """
     defaults = {
         key: field.default
