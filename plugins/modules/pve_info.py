@@ -10,10 +10,10 @@ short_description: Tell what there is in a Proxmox VE cluster, as the modules ta
 version_added: 0.1.0
 author: twin.datacenter contributors (@twin-datacenter)
 description:
-  - What it returns under RV(pools), RV(storages) and RV(datacenter) may be given to the module for it as it is;
-    applied to the same cluster it changes nothing.
-  - Needs the privileges C(Sys.Audit) on C(/), C(Pool.Audit) on pools and C(Datastore.Audit) on storages. What one
-    may not see is not told.
+  - What it returns under RV(pools), RV(storages) and RV(datacenter) may be given to the module for it as it
+    is; applied to the same cluster it changes nothing.
+  - Needs the privileges C(Sys.Audit) on C(/), C(Pool.Audit) on pools and C(Datastore.Audit) on storages. What
+    one may not see is not told.
 options:
   gather:
     description: What to tell. Each kind costs one request, O(gather=pools) one more for each pool.
