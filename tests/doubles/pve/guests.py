@@ -13,13 +13,14 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from tests.doubles.pve import formats, schema, storages
-from tests.doubles.pve.api import Call
+from tests.doubles.pve.api import Call, handles
 from tests.doubles.pve.errors import Refusal, forbidden, parameter, parameters
 from tests.doubles.pve.tasks import Task
-from tests.doubles.pve.world import Config, Guest, World
+from tests.doubles.pve.world import Config, Guest, Kind, World
 
 LOCK_TIMEOUT = 10.0
 NEW_DISK = re.compile(r"([^/:\s]+):(\d+(?:\.\d+)?)")
@@ -128,7 +129,7 @@ def new_mac(world: World) -> str:
 # --- reading ---
 
 
-def shown(guest: Guest, current: bool = False) -> Config:
+def shown(world: World, guest: Guest, current: bool = False) -> Config:
     """The configuration as GET config shows it."""
     config = dict(guest.config)
     if not current:
@@ -137,7 +138,9 @@ def shown(guest: Guest, current: bool = False) -> Config:
                 config.pop(key, None)
             else:
                 config[key] = value
-    return mask(guest, config) | {"digest": guest.digest()}
+    if guest.parent:
+        config["parent"] = guest.parent
+    return mask(guest, config) | {"digest": world.digest(guest)}
 
 
 def mask(guest: Guest, config: Config) -> Config:
@@ -146,11 +149,11 @@ def mask(guest: Guest, config: Config) -> Config:
     )
 
 
-def pending_list(guest: Guest) -> list[dict[str, Any]]:
+def pending_list(world: World, guest: Guest) -> list[dict[str, Any]]:
     config, pending = mask(guest, guest.config), mask(guest, guest.pending)
     entries = [
         {"key": key, "value": value, **waiting(pending, key)}
-        for key, value in (config | {"digest": guest.digest()}).items()
+        for key, value in (config | {"digest": world.digest(guest)}).items()
     ]
     return entries + [
         {"key": key, "pending": value}
@@ -530,3 +533,13 @@ def forget(call: Call, task: Task, guest: Guest) -> None:
         world.purge(guest)
     world.access.forget_guest(guest.vmid)
     del world.guests[guest.vmid]
+
+
+def handles_both(verb: str, below: str, handler: Callable[[Call, Kind], Any]) -> None:
+    """Registers one handler for containers and machines, which is told which of them is meant."""
+
+    def of(kind: Kind) -> None:
+        handles(verb, f"/nodes/{{node}}/{kind}/{{vmid}}/{below}")(lambda call: handler(call, kind))
+
+    of("lxc")
+    of("qemu")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -66,8 +67,13 @@ class Guest:
     status: Literal["stopped", "running"] = "stopped"
     paused: bool = False
     started: float = 0.0
+    parent: str | None = None
+    """The snapshot that it was last taken back to, or that was last made."""
     agent: bool = False
     """Whether its guest agent answers."""
+    program: Callable[[list[str], bytes], tuple[int, bytes, bytes]] | None = None
+    """What runs a command that the agent is given: its status and what it wrote."""
+    processes: dict[int, dict[str, Any]] = field(default_factory=dict)
     deaf: bool = False
     """Whether it ignores a request to shut down."""
     held_by: Task | None = None
@@ -96,7 +102,7 @@ class Guest:
     def noun(self) -> str:
         return "CT" if self.kind == "lxc" else "VM"
 
-    def digest(self) -> str:
+    def content_digest(self) -> str:
         snapshots = {
             name: [each.config, each.parent, each.description] for name, each in self.snapshots.items()
         }
@@ -147,6 +153,8 @@ class World:
     """datacenter.cfg."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What an area keeps that is none of the above."""
+    stamps: dict[str, str] = field(default_factory=dict)
+    """Digests of files that are known from elsewhere: a replay knows them, but not what they were made of."""
     random: random.Random = field(default_factory=lambda: random.Random(0))
     pid: int = 1000
 
@@ -157,7 +165,7 @@ class World:
 
     def file_digest(self, name: str) -> str:
         content = self.files.get(name)
-        return digest(content) if content else EMPTY_DIGEST
+        return self.stamps.get(name) or (digest(content) if content else EMPTY_DIGEST)
 
     def require_digest(self, name: str, given: str | None) -> None:
         if given and given != self.file_digest(name):
@@ -194,6 +202,9 @@ class World:
         if found is None or found.node != node or found.kind != kind:
             raise Refusal(f"Configuration file 'nodes/{node}/{FOLDERS[kind]}/{vmid}.conf' does not exist")
         return found
+
+    def digest(self, guest: Guest) -> str:
+        return self.stamps.get(guest.file) or guest.content_digest()
 
     def next_id(self) -> int:
         limits = self.options.get("next-id") or {}

@@ -118,13 +118,15 @@ def current(call: Call) -> Any:
 def config(call: Call) -> Any:
     guest = call.guest("lxc")
     if call["snapshot"]:
-        return guests.snapshot_config(guest, call["snapshot"], masked=True) | {"digest": guest.digest()}
-    return guests.shown(guest, bool(call["current"]))
+        return guests.snapshot_config(guest, call["snapshot"], masked=True) | {
+            "digest": call.world.digest(guest)
+        }
+    return guests.shown(call.world, guest, bool(call["current"]))
 
 
 @handles("GET", f"{ONE}/pending")
 def pending(call: Call) -> Any:
-    return guests.pending_list(call.guest("lxc"))
+    return guests.pending_list(call.world, call.guest("lxc"))
 
 
 @handles("PUT", f"{ONE}/config")
@@ -133,7 +135,7 @@ def update(call: Call) -> Any:
     options = guests.change(call, guest)
     guests.acquire(call, guest)
     guests.require_unlocked(guest)
-    if call["digest"] and call["digest"] != guest.digest():
+    if call["digest"] and call["digest"] != call.world.digest(guest):
         raise Refusal("detected modified configuration - file changed by other user? Try again.")
     guests.write(call, guest, options)
 

@@ -118,17 +118,19 @@ def agent_enabled(guest: Guest) -> bool:
 def config(call: Call) -> Any:
     guest = call.guest("qemu")
     if call["snapshot"]:
-        return guests.snapshot_config(guest, call["snapshot"], masked=True) | {"digest": guest.digest()}
-    return guests.shown(guest, bool(call["current"]))
+        return guests.snapshot_config(guest, call["snapshot"], masked=True) | {
+            "digest": call.world.digest(guest)
+        }
+    return guests.shown(call.world, guest, bool(call["current"]))
 
 
 @handles("GET", f"{ONE}/pending")
 def pending(call: Call) -> Any:
-    return guests.pending_list(call.guest("qemu"))
+    return guests.pending_list(call.world, call.guest("qemu"))
 
 
 def require_digest(call: Call, guest: Guest) -> None:
-    if call["digest"] and call["digest"] != guest.digest():
+    if call["digest"] and call["digest"] != call.world.digest(guest):
         raise Refusal("checksum mismatch (file change by other user?)")
 
 

@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""usage: python3 -m tests.doubles.pve.fidelity [--quiet] [--blind] [FOLDER]
+
+Replays recorded exchanges against the double and prints how many it answers alike, and every difference.
+
+Each line of FOLDER/*.jsonl is one exchange and one vote. Before it the double is put into the state that the exchange
+itself shows (seeds.py): out of its request and the fields of its body, never its status, reason or `errors`. A body that
+is a refusal shows the state in its `message` ("CT 200 already running"); --blind leaves that out too, which tells how
+much rests on it.
+
+Compared by value: status, reason, message, `errors`, and every scalar that request or seed fix. By shape, that is keys
+and types: times, process ids, digests, identifiers that are drawn, usage; of a UPID the node, type, id and user. Lists,
+and lists in strings, are sets. Commands (cli.jsonl) have no HTTP and are counted apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.doubles.pve import api, seeds
+from tests.doubles.pve.errors import Dropped
+from tests.doubles.pve.tasks import UPID
+
+RECORDINGS = Path(__file__).parent / "recordings"
+COMMANDS = "cli.jsonl"
+# Keys whose values are measured, drawn or of the moment: only their types are compared.
+MOMENTARY = re.compile(
+    r"cpu|mem|disk|maxmem|maxdisk|maxcpu|memhost|netin|netout|diskread|diskwrite|uptime|pressure\w+|nics|swap|maxswap"
+    r"|used|avail|total|free|available|used_fraction|loadavg|wait|idle|cpuinfo|kversion|current-kernel|boot-info|ksm"
+    r"|rootfs|digest|config_digest|ticket|CSRFPreventionToken|value|pid|pstart|starttime|endtime|ctime|snaptime|timestamp"
+    r"|time|localtime|uid|ssl_fingerprint|pve_fp|fingerprint|smbios1|vmgenid|meta|size|last_sync|next_sync|duration"
+    r"|level|cgroup-mode|expire"
+)
+# Strings that are lists: their order means nothing.
+LISTS = re.compile(r"content|groups|users|privs|nodes|resources|vmid|tags|exclude|users|allowed|snapshots")
+
+
+@dataclass(frozen=True)
+class Difference:
+    where: str
+    theirs: Any
+    ours: Any
+
+    def __str__(self) -> str:
+        return f"{self.where}: recorded {brief(self.theirs)}, double {brief(self.ours)}"
+
+
+@dataclass(frozen=True)
+class Result:
+    file: str
+    line: int
+    exchange: dict[str, Any]
+    differences: list[Difference]
+
+    def __str__(self) -> str:
+        asked = self.exchange["request"]
+        head = f"{self.file}:{self.line} {asked['method']} {api.normal(asked['path'])} {brief(asked.get('params') or '')}"
+        return "\n".join([head, *(f"    {difference}" for difference in self.differences)])
+
+
+def brief(value: Any) -> str:
+    text = json.dumps(value, default=str, sort_keys=True)
+    return text if len(text) <= 300 else f"{text[:300]}…"
+
+
+def exchanges(folder: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    for file in sorted(folder.glob("*.jsonl")):
+        if file.name != COMMANDS:
+            for number, line in enumerate(file.read_text().splitlines(), 1):
+                yield file.name, number, json.loads(line)
+
+
+def replay(exchange: dict[str, Any], blind: bool = False) -> list[Difference]:
+    """What the double answers otherwise than was recorded."""
+    world, user = seeds.world_for(exchange, blind)
+    asked = exchange["request"]
+    try:
+        answer = api.Api(world).request(asked["method"], asked["path"], seeds.params_of(asked), user)
+    except Dropped:
+        return [Difference("connection", exchange["status"], "dropped")]
+    found = [
+        Difference(name, theirs, ours)
+        for name, theirs, ours in (
+            ("status", exchange["status"], answer.status),
+            ("reason", exchange["reason"], answer.reason),
+        )
+        if theirs != ours
+    ]
+    return found + list(compare(exchange["body"], answer.body, "body", ""))
+
+
+def compare(theirs: Any, ours: Any, where: str, key: str) -> Iterator[Difference]:
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for name in sorted(theirs.keys() | ours.keys()):
+            if name not in ours or name not in theirs:
+                absent = "(absent)"
+                yield Difference(f"{where}.{name}", theirs.get(name, absent), ours.get(name, absent))
+            else:
+                yield from compare(theirs[name], ours[name], f"{where}.{name}", name)
+    elif isinstance(theirs, list) and isinstance(ours, list):
+        yield from compare_lists(theirs, ours, where, key)
+    elif not alike(theirs, ours, key, where):
+        yield Difference(where, theirs, ours)
+
+
+def compare_lists(theirs: list[Any], ours: list[Any], where: str, key: str) -> Iterator[Difference]:
+    """As sets: every element finds the one that is most like it."""
+    left = list(ours)
+    for each in theirs:
+        best = min(left, key=lambda other: len(list(compare(each, other, where, key))), default=None)
+        if best is None:
+            yield Difference(f"{where}[]", each, "(absent)")
+            continue
+        left.remove(best)
+        yield from compare(each, best, f"{where}[{name_of(each)}]", key)
+    for other in left:
+        yield Difference(f"{where}[]", "(absent)", other)
+
+
+def name_of(element: Any) -> Any:
+    if isinstance(element, dict):
+        return next(
+            (element[k] for k in ("id", "key", "name", "vmid", "userid", "sid", "rule", "n") if k in element),
+            "",
+        )
+    return ""
+
+
+def alike(theirs: Any, ours: Any, key: str, where: str) -> bool:
+    if isinstance(theirs, str) and isinstance(ours, str):
+        a, b = UPID.fullmatch(theirs), UPID.fullmatch(ours)
+        if a and b:
+            return all(a[part] == b[part] for part in ("node", "type", "id", "user"))
+        if LISTS.fullmatch(key):
+            return set(re.split(r"[,;]", theirs)) == set(re.split(r"[,;]", ours))
+    if MOMENTARY.fullmatch(key) and not where.startswith("body.errors"):
+        return isinstance(ours, kinds(theirs)) and isinstance(theirs, kinds(ours))
+    return bool(theirs == ours) and isinstance(theirs, str) == isinstance(ours, str)
+
+
+def kinds(value: Any) -> tuple[type, ...]:
+    return (int, float) if isinstance(value, int | float) else (type(value),)
+
+
+def run(folder: Path, blind: bool = False) -> list[Result]:
+    return [
+        Result(file, line, exchange, replay(exchange, blind)) for file, line, exchange in exchanges(folder)
+    ]
+
+
+def agreement(results: list[Result]) -> float:
+    """In per cent."""
+    return 100 * sum(not result.differences for result in results) / max(len(results), 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python3 -m tests.doubles.pve.fidelity", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=RECORDINGS)
+    parser.add_argument("--quiet", action="store_true", help="only the figures")
+    parser.add_argument("--blind", action="store_true", help="read no state out of a refusal's message")
+    chosen = parser.parse_args()
+    results = run(chosen.folder, chosen.blind)
+    if not chosen.quiet:
+        for result in results:
+            if result.differences:
+                print(result)
+    total, right = Counter(r.file for r in results), Counter(r.file for r in results if not r.differences)
+    for file in total:
+        print(f"{file:24} {right[file]:4} of {total[file]:4}")
+    print(f"agreement: {agreement(results):.1f} %")
+
+
+if __name__ == "__main__":
+    main()
