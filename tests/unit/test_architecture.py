@@ -46,6 +46,7 @@ PURE_FILES = {
     "tasks.py",
     "limits.py",
     "network.py",
+    "pairing.py",
     "view.py",
 }
 # What reaches the world outside the process: only a host.py may have it.

@@ -52,7 +52,8 @@ def _neighbours(policy: Policy) -> Iterator[str]:
             if machine.failover == "auto":
                 yield (
                     f"apart of machine {machine.name}: when {machine.home} dies only the server of"
-                    f" {rival.name} is left, so {machine.name} is not started there; use failover manual, or drop apart."
+                    f" {rival.name} is left, so {machine.name} is not started there;"
+                    " use failover manual, or drop apart."
                 )
 
 
