@@ -1,14 +1,15 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The HA manager: one cluster resource manager (CRM) and a local one (LRM) on each node, which move real guests.
+"""The HA manager: one cluster resource manager (CRM), a local one (LRM) on each node; they move guests.
 
-Rests on: PVE::HA::CRM, PVE::HA::LRM, PVE::HA::Manager and PVE::HA::NodeStatus (pve-ha-manager 5) for states and times:
-the CRM works every 10 s, an LRM every 5 s; a node is missed for 60 s before it is fenced; a lock of a dead node or of a
-dead master is free 120 s after it was last renewed; groups of version 8 are migrated in the third round. Not done: what
-a service costs (every scheduler counts services), and the watchdog, which needs no moving part here: a node that is
-offline is dead.
+Rests on: PVE::HA::CRM, PVE::HA::LRM, PVE::HA::Manager and PVE::HA::NodeStatus (pve-ha-manager 5) for states
+and times: the CRM works every 10 s, an LRM every 5 s; a node is missed for 60 s before it is fenced; a lock
+of a dead node or of a dead master is free 120 s after it was last renewed; groups of version 8 are migrated
+in the third round. Not done: what a service costs (every scheduler counts services), and the watchdog,
+which needs no moving part here: a node that is offline is dead.
 
 `run` catches up with the clock: each round happens at its own time, however late it is asked for.
+
 """
 
 from __future__ import annotations
@@ -96,6 +97,8 @@ class Manager:
         now = world.clock.now()
         if self.time is None:
             self.time = now - LRM_ROUND
+        if not self.services and not world.file(RESOURCES):
+            self.time = max(self.time, now - 10 * CRM_ROUND)  # nobody can tell how often nothing was done
         while self.time + LRM_ROUND <= now:
             self.time += LRM_ROUND
             self.rounds += 1
@@ -182,7 +185,9 @@ class Manager:
 
     def elect(self, world: World) -> bool:
         """Whether there is a master: the last that joined, as long as it lives; its lock outlives it."""
-        wanted = bool(world.file(RESOURCES) or self.services or world.file(GROUPS) or self.armed not in ON_DUTY)
+        wanted = bool(
+            world.file(RESOURCES) or self.services or world.file(GROUPS) or self.armed not in ON_DUTY
+        )
         if not wanted:
             self.armed = "standby"
             return False
@@ -218,7 +223,7 @@ class Manager:
         )
 
     def migrate_groups(self, world: World) -> None:
-        """Groups of version 8 become rules once every node is up (PVE::HA::Groups::migrate_groups_to_rules)."""
+        """Groups of version 8 become rules once every node is up (PVE::HA::Groups)."""
         groups = world.file(GROUPS)
         if not groups or world.release.startswith("8"):
             return
@@ -275,7 +280,9 @@ class Manager:
         elif service.state in ("migrate", "relocate"):
             if result is not None:
                 there = service.target if result == 0 else service.node
-                self.change(service, "started" if wanted == "started" else "request_stop", node=there or service.node)
+                self.change(
+                    service, "started" if wanted == "started" else "request_stop", node=there or service.node
+                )
             elif self.lost(service.node):
                 self.change(service, "fence")
         elif service.state == "stopped":
@@ -305,7 +312,13 @@ class Manager:
             self.change(service, "request_start")
 
     def next_started(
-        self, world: World, placement: ha_rules.Placement, sid: str, service: Service, wanted: str, result: int | None
+        self,
+        world: World,
+        placement: ha_rules.Placement,
+        sid: str,
+        service: Service,
+        wanted: str,
+        result: int | None,
     ) -> None:
         state = self.nodes.get(service.node)
         if state != "online":
@@ -377,7 +390,9 @@ class Manager:
             service.failed = []
             self.change(service, "stopped")
 
-    def change(self, service: Service, state: str, node: str | None = None, target: str | None = None) -> None:
+    def change(
+        self, service: Service, state: str, node: str | None = None, target: str | None = None
+    ) -> None:
         service.state = state
         service.node = node or service.node
         service.target = target
@@ -462,30 +477,34 @@ def stop(world: World, guest: Guest, now: float) -> None:
 
 
 def move(world: World, guest: Guest, target: str, now: float, live: bool) -> int:
-    """Migrates a guest with its local volumes; a container is stopped for it and started again by the LRM there."""
+    """Migrates a guest with its local volumes; unless it is live, the LRM of the target starts it again."""
     for (at, volid), volume in list(world.volumes.items()):
         if volume.vmid == guest.vmid and at == guest.node:
             world.volumes[target, volid] = volume
             if not replicated(world, guest, target):
                 del world.volumes[at, volid]
-    turn_replication(world, guest, target)
     if not live:
         stop(world, guest, now)
     guest.node = target
+    turn_replication(world, guest)
     return 0
 
 
+def jobs_of(world: World, guest: Guest) -> list[dict[str, Any]]:
+    """Its replication jobs."""
+    return [job for name, job in world.file("replication").items() if name.startswith(f"{guest.vmid}-")]
+
+
 def replicated(world: World, guest: Guest, target: str) -> bool:
-    jobs = world.file("replication").values()
-    return any(int(job["guest"]) == guest.vmid and job["target"] == target for job in jobs)
+    return any(job["target"] == target for job in jobs_of(world, guest))
 
 
-def turn_replication(world: World, guest: Guest, target: str) -> None:
-    """Jobs to the node that a guest has come to go back to the one that it came from (PVE::ReplicationConfig)."""
-    for job in world.file("replication").values():
-        if int(job["guest"]) == guest.vmid and job["target"] == target:
-            job["target"] = guest.node
-            job["source"] = target
+def turn_replication(world: World, guest: Guest) -> None:
+    """A job whose target the guest has come to goes back to where it came from (PVE::ReplicationConfig)."""
+    for job in jobs_of(world, guest):
+        if job["target"] == guest.node:
+            job["target"] = job["source"]
+        job["source"] = guest.node
 
 
 def steal(guest: Guest, node: str) -> None:

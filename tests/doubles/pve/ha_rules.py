@@ -3,8 +3,8 @@
 """Rules of the HA manager: which are feasible, and where they let a service run.
 
 Rests on: PVE::HA::Rules, PVE::HA::Rules::NodeAffinity, PVE::HA::Rules::ResourceAffinity and the function
-select_service_node of PVE::HA::Manager (pve-ha-manager 5), and the recorded exchanges for the texts. A rule is what
-stands in the file: `resources` and `nodes` are the lists as text.
+select_service_node of PVE::HA::Manager (pve-ha-manager 5), and the recorded exchanges for the texts. A rule
+is what stands in the file: `resources` and `nodes` are the lists as text.
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ def between(
         near = touching(resources_of(rule))
         located = resources_of(rule) & {sid for each in near for sid in resources_of(by_node[each])}
         if len({node for each in near for node in nodes_of(by_node[each])}) < len(located):
-            blame([name], "two or more resources are restricted to less nodes than available to the resources")
+            blame(
+                [name], "two or more resources are restricted to less nodes than available to the resources"
+            )
             blame(
                 near,
                 "at least one resource is in a negative resource affinity rule and this rule would restrict"
@@ -171,7 +173,13 @@ class Placement:
         return set(there), {node for node, rank in there.items() if rank == best}
 
     def select(
-        self, sid: str, current: str, where: Mapping[str, str], online: Collection[str], how: str, **service: Any
+        self,
+        sid: str,
+        current: str,
+        where: Mapping[str, str],
+        online: Collection[str],
+        how: str,
+        **service: Any,
     ) -> str | None:
         """The node for a service, or None.
 
@@ -194,7 +202,9 @@ class Placement:
             return str(service["maintenance"])
         if how == "none" and current in preferred:
             return current
-        scores = {node: sum(place == node for each, place in where.items() if each != sid) for node in preferred}
+        scores = {
+            node: sum(place == node for each, place in where.items() if each != sid) for node in preferred
+        }
         ranked = sorted(preferred, key=lambda node: (scores[node], node))
         if how == "try-next" and current in ranked[:-1]:
             return ranked[ranked.index(current) + 1]

@@ -3,6 +3,7 @@
 """Changes of a file made of sections, as most objects of a cluster are stored.
 
 Rests on: PVE::SectionConfig (delete_from_config, assert_if_modified) and the recorded exchanges.
+
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from tests.doubles.pve.errors import Refusal
 from tests.doubles.pve.formats import split_list
 
 
-def delete_options(section: dict[str, Any], delete: str | None, known: Collection[str], required: Collection[str]) -> None:
-    """Takes options out of a section; one that is not set is taken out too, one that does not exist refuses."""
+def delete_options(
+    section: dict[str, Any], delete: str | None, known: Collection[str], required: Collection[str]
+) -> None:
+    """Takes options out of a section, whether they are set or not; one that does not exist refuses."""
     for name in split_list(delete or ""):
         if name not in known:
             raise Refusal(f"no such option '{name}'")
@@ -25,7 +28,7 @@ def delete_options(section: dict[str, Any], delete: str | None, known: Collectio
 
 
 class Failed:
-    """`with Failed("create ha rule failed"):` puts these words before whatever is refused inside (lock_ha_domain)."""
+    """`with Failed("create ha rule failed"):` puts these words before what is refused (lock_ha_domain)."""
 
     def __init__(self, words: str) -> None:
         self.words = words

@@ -170,7 +170,9 @@ def test_requested_states_are_brought_about(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("mode", ["freeze", "ignore"])
-def test_a_disarmed_manager_leaves_the_dead_alone_until_it_is_armed_again(cluster: Cluster, mode: str) -> None:
+def test_a_disarmed_manager_leaves_the_dead_alone_until_it_is_armed_again(
+    cluster: Cluster, mode: str
+) -> None:
     guest = cluster.guest(200)
     cluster.after(30)
     cluster.api.request("POST", "/cluster/ha/status/disarm-ha", {"resource-mode": mode})
@@ -191,21 +193,12 @@ def test_groups_of_version_8_become_rules_within_half_a_minute(cluster: Cluster)
     groups["legacy"] = {"nodes": "pollux,castor:2", "restricted": 1, "nofailback": 1}
     resources["ct:200"]["group"] = "legacy"
     refused = cluster.api.request(
-        "POST", "/cluster/ha/rules", {"rule": "zz", "type": "node-affinity", "resources": "ct:200", "nodes": "castor"}
+        "POST",
+        "/cluster/ha/rules",
+        {"rule": "zz", "type": "node-affinity", "resources": "ct:200", "nodes": "castor"},
     )
     assert refused.reason == "cannot create ha rule: ha groups have not been migrated yet"
     cluster.after(40)
     (rule,) = cluster.ask("GET", "/cluster/ha/rules")
     assert (rule["rule"], rule["nodes"], rule["strict"]) == ("ha-group-legacy", "castor:2,pollux", 1)
     assert cluster.ask("GET", "/cluster/ha/resources/ct:200")["failback"] == 0
-
-
-def test_version_8_has_groups_and_no_rules() -> None:
-    cluster = Cluster(release="8.4")
-    cluster.ask("POST", "/cluster/ha/groups", group="home", nodes="castor:2,pollux:1", nofailback=1)
-    guest = cluster.guest(200, group="home")
-    cluster.after(30)
-    cluster.dies("castor")
-    cluster.after(300)
-    assert guest.node == "pollux"
-    assert cluster.api.request("GET", "/cluster/ha/rules").status == 501

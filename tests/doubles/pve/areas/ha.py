@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """High availability: resources, rules, the groups of version 8, and what the manager says of itself.
 
-Rests on: PVE::API2::HA::Resources, Rules, Groups and Status (pve-ha-manager 5) and the recorded exchanges of 9.2. That
-8.4 has groups and no rules is from the same package in version 4, and not verified by a recording. A rule may be
-deleted that is not there; a resource may not. What a resource can be (sid), and which guest it is, is judged before the
-state of the cluster is looked at.
+Rests on: PVE::API2::HA::Resources, Rules, Groups and Status (pve-ha-manager 5) and the recorded exchanges
+of 9.2. That 8.4 has groups and no rules is from the same package in version 4, and not verified by a
+recording. A rule may be deleted that is not there; a resource may not. What a resource can be (sid), and
+which guest it is, is judged before the state of the cluster is looked at.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from tests.doubles.pve import ha_rules
-from tests.doubles.pve.api import Call, handles
+from tests.doubles.pve.api import Call, daemon, handles
 from tests.doubles.pve.errors import Refusal, parameters
 from tests.doubles.pve.formats import split_list
 from tests.doubles.pve.ha_manager import (
@@ -192,7 +192,9 @@ def queue(call: Call, verb: str) -> Any:
     placement = ha_rules.Placement(world.file(RULES), world.nodes)
     where = manager.where()
     blocking = [
-        {"sid": rival, "cause": "resource-affinity"} for rival in sorted(placement.rivals(sid)) if where.get(rival) == node
+        {"sid": rival, "cause": "resource-affinity"}
+        for rival in sorted(placement.rivals(sid))
+        if where.get(rival) == node
     ]
     answer: dict[str, Any] = {"sid": sid, "requested-node": node}
     if blocking:
@@ -371,6 +373,11 @@ def delete_group(call: Call) -> Any:
 # --- status ---
 
 
+@daemon
+def manage(world: World) -> None:
+    manager_of(world)
+
+
 @handles("GET", "/cluster/ha/status")
 def status_index(call: Call) -> Any:
     verbs = [{"name": "disarm-ha"}, {"name": "arm-ha"}] if has_rules(call.world) else []
@@ -389,7 +396,9 @@ def manager_status(call: Call) -> Any:
         }
     answer = {"manager_status": status, "quorum": {"node": world.local, "quorate": str(int(world.quorate))}}
     if manager.nodes:
-        answer["lrm_status"] = {name: manager.locals[name].plain() for name in manager.nodes if name in manager.locals}
+        answer["lrm_status"] = {
+            name: manager.locals[name].plain() for name in manager.nodes if name in manager.locals
+        }
     return answer
 
 
@@ -422,7 +431,10 @@ def masters(world: World, manager: Manager) -> list[dict[str, Any]]:
     if world.quorate and not world.file(RESOURCES):
         state = "idle"
     master: dict[str, Any] = {"id": "master", "type": "master", "node": manager.master}
-    master |= {"status": f"{manager.master} ({state}, {clock(manager.timestamp)})", "timestamp": int(manager.timestamp)}
+    master |= {
+        "status": f"{manager.master} ({state}, {clock(manager.timestamp)})",
+        "timestamp": int(manager.timestamp),
+    }
     if not has_rules(world):
         return [master]
     armed = "standby" if state != "active" and manager.armed in ON_DUTY else manager.armed
@@ -443,7 +455,10 @@ def lrm(world: World, manager: Manager, node: str) -> dict[str, Any]:
         state = "idle" if state == "wait_for_agent_lock" else state
     watchdog = "active" if local.state == "active" and world.quorate else "standby"
     middle = f"{state}, watchdog {watchdog}" if has_rules(world) else state
-    return entry | {"status": f"{node} ({middle}, {clock(local.timestamp)})", "timestamp": int(local.timestamp)}
+    return entry | {
+        "status": f"{node} ({middle}, {clock(local.timestamp)})",
+        "timestamp": int(local.timestamp),
+    }
 
 
 def service_entry(world: World, sid: str, service: Service | None) -> dict[str, Any]:
@@ -451,12 +466,24 @@ def service_entry(world: World, sid: str, service: Service | None) -> dict[str, 
     guest = guest_of(world, sid)
     node = service.node if service else guest.node if guest else "---"
     state = verbose(service, resource)
-    entry: dict[str, Any] = {"id": f"service:{sid}", "type": "service", "sid": sid, "node": node, "state": state}
+    entry: dict[str, Any] = {
+        "id": f"service:{sid}",
+        "type": "service",
+        "sid": sid,
+        "node": node,
+        "state": state,
+    }
     entry |= {"status": f"{sid} ({node}, {state})"}
     entry |= {"crm_state": service.state} if service else {}
     if resource is not None:
         entry["request_state"] = resource["state"]
-        shown = ("group", "max_restart", "max_relocate", "comment", *(["failback"] if has_rules(world) else []))
+        shown = (
+            "group",
+            "max_restart",
+            "max_relocate",
+            "comment",
+            *(["failback"] if has_rules(world) else []),
+        )
         entry |= {key: resource[key] for key in shown if key in resource}
     return entry
 

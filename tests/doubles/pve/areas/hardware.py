@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The devices of a node.
 
-Rests on: PVE::API2::Hardware and PVE::SysFSTools (pve-manager, pve-common) and the recorded exchanges. Without being
-asked for them, memory controllers, bridges and processors are left out; a function without a group has -1. What a node
-has stands in `Node.pci` and `Node.usb`, in the form in which it is answered.
+Rests on: PVE::API2::Hardware and PVE::SysFSTools (pve-manager, pve-common) and the recorded exchanges.
+Without being asked for them, memory controllers, bridges and processors are left out; a function without a
+group has -1. What a node has stands in `Node.pci` and `Node.usb`, in the form in which it is answered.
 """
 
 from __future__ import annotations

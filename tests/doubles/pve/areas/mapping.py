@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mappings of devices and folders: one name, and what stands behind it on each node.
 
-Rests on: PVE::API2::Cluster::Mapping and PVE::Mapping (pve-manager, pve-guest-common) and the recorded exchanges. An
-update has to bring the whole `map`; neither nodes nor devices are checked unless a node is asked to (`check-node`);
-to delete what is not there is fine.
+Rests on: PVE::API2::Cluster::Mapping and PVE::Mapping (pve-manager, pve-guest-common) and the recorded
+exchanges. An update has to bring the whole `map`; neither nodes nor devices are checked unless a node is
+asked to (`check-node`); to delete what is not there is fine.
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ def list_mappings(call: Call, kind: str) -> Any:
         why = f"failed to get address info for: {node}: Temporary failure in name resolution"
         raise Refusal(f"hostname lookup '{node}' failed - {why}")
     return [
-        {**shown(world, kind, name), "id": name, **({} if node is None else {"checks": checks(world, kind, name, node)})}
+        {
+            **shown(world, kind, name),
+            "id": name,
+            **({} if node is None else {"checks": checks(world, kind, name, node)}),
+        }
         for name in world.file(file_of(kind))
         if call.allows(f"/mapping/{kind}/{name}", *PRIVILEGES, any_of=True)
     ]
@@ -61,7 +65,9 @@ def create_mapping(call: Call, kind: str) -> Any:
         world.require_writable(file_of(kind))
         if name in world.file(file_of(kind)):
             raise Refusal(f"{kind} ID '{name}' already defined")
-    world.file(file_of(kind))[name] = {key: value for key, value in call.params.items() if key in OPTIONS[kind]}
+    world.file(file_of(kind))[name] = {
+        key: value for key, value in call.params.items() if key in OPTIONS[kind]
+    }
 
 
 def update_mapping(call: Call, kind: str) -> Any:
@@ -73,7 +79,9 @@ def update_mapping(call: Call, kind: str) -> Any:
             raise Refusal(f"{kind} ID '{name}' does not exist")
         if not call["map"]:
             raise Refusal("missing value for required option 'map'")
-        changed = world.file(file_of(kind))[name] | {k: v for k, v in call.params.items() if k in OPTIONS[kind]}
+        changed = world.file(file_of(kind))[name] | {
+            k: v for k, v in call.params.items() if k in OPTIONS[kind]
+        }
         delete_options(changed, call["delete"], OPTIONS[kind], ("map",))
     world.file(file_of(kind))[name] = changed
 
@@ -118,7 +126,7 @@ def checks(world: World, kind: str, name: str, node: str) -> list[dict[str, str]
 
 
 def invalid(node: Node, name: str, entry: dict[str, str]) -> str | None:
-    """Why an entry does not fit the node, as the start of a guest would say it (PVE::Mapping::PCI::assert_valid)."""
+    """Why an entry does not fit the node, as at the start of a guest (PVE::Mapping::PCI::assert_valid)."""
     for number, path in enumerate(entry["path"].split(";")):
         address = path if "." in path else f"{path}.0"
         device = next((each for each in node.pci if each["id"] == address), None)
@@ -128,7 +136,9 @@ def invalid(node: Node, name: str, entry: dict[str, str]) -> str | None:
         if number == 0:
             expected["iommugroup"] = str(device["iommugroup"]) if device["iommugroup"] >= 0 else None
         if "subsystem_vendor" in device:
-            expected["subsystem-id"] = f"{device['subsystem_vendor']}:{device['subsystem_device']}".replace("0x", "")
+            expected["subsystem-id"] = f"{device['subsystem_vendor']}:{device['subsystem_device']}".replace(
+                "0x", ""
+            )
         for key in sorted(expected):
             wanted, given = expected[key], entry.get(key)
             if wanted is not None and given is None:

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Replication jobs, and the runner that carries them out each minute.
 
-Rests on: PVE::API2::ReplicationConfig, PVE::API2::Replication, PVE::Replication (pve-manager, pve-guest-common) and the
-recorded exchanges; runs themselves are on no recording. A job belongs to the node that the guest is on (`source`), and
-is told in lists without a digest. A job that is deleted is only marked; its next run removes it. Of the calendar only
-"*/MINUTES" is done exactly, any other schedule is due once a day.
+Rests on: PVE::API2::ReplicationConfig, PVE::API2::Replication, PVE::Replication (pve-manager,
+pve-guest-common) and the recorded exchanges; runs themselves are on no recording. A job belongs to the node
+that the guest is on (`source`), and is told in lists without a digest. A job that is deleted is only
+marked; its next run removes it. Of the calendar only "*/MINUTES" is done exactly, any other schedule is due
+once a day.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import dataclasses
 import re
 from typing import Any
 
-from tests.doubles.pve.api import Call, handles
+from tests.doubles.pve.api import Call, daemon, handles
 from tests.doubles.pve.errors import Refusal
-from tests.doubles.pve.formats import split_list
+from tests.doubles.pve.ha_manager import turn_replication
 from tests.doubles.pve.sections import delete_options
 from tests.doubles.pve.world import Guest, Volume, World
 
@@ -80,7 +81,9 @@ def create_job(call: Call) -> Any:
     world.require_writable(FILE)
     if name in world.file(FILE):
         raise Refusal(f"replication job '{name}' already exists")
-    chosen = {key: value for key, value in call.params.items() if key in OPTIONS and (key, value) != ("disable", 0)}
+    chosen = {
+        key: value for key, value in call.params.items() if key in OPTIONS and (key, value) != ("disable", 0)
+    }
     world.file(FILE)[name] = {"source": guest.node, **chosen, "type": call["type"], "target": call["target"]}
 
 
@@ -116,7 +119,7 @@ def delete_job(call: Call) -> Any:
 
 
 def state_of(world: World, name: str) -> dict[str, Any]:
-    """What runs have left behind: last_sync, last_try, fail_count, and duration, error and log where there are any."""
+    """What runs have left behind: last_sync, last_try, fail_count; duration, error and log if there are any."""
     states: dict[str, Any] = world.facts.setdefault(FILE, {})
     return states.setdefault(name, {"last_sync": 0, "last_try": 0, "fail_count": 0})  # type: ignore[no-any-return]
 
@@ -185,15 +188,23 @@ def volumes(world: World, guest: Guest) -> list[Volume]:
     ]
 
 
+@daemon
 def run_jobs(world: World) -> None:
-    """Carries out what is due (pvescheduler)."""
+    """Carries out what is due: pvescheduler looks once a minute."""
     now = world.clock.now()
+    minute = now // 60
+    if world.facts.setdefault("replication minute", minute) == minute:
+        return
+    world.facts["replication minute"] = minute
     for name, job in list(world.file(FILE).items()):
         state = state_of(world, name)
-        source = world.nodes.get(job["source"])
-        if int(name.partition("-")[0]) not in world.guests or source is None or not source.online:
+        guest = world.guests.get(int(name.partition("-")[0]))
+        if guest is None or not world.nodes[guest.node].online:
             continue
-        if job.get("remove_job") or (not job.get("disable") and (state.get("asked") or next_sync(job, state) <= now)):
+        turn_replication(world, guest)
+        if job.get("remove_job") or (
+            not job.get("disable") and (state.get("asked") or next_sync(job, state) <= now)
+        ):
             run_job(world, name, job, state, now)
 
 
@@ -211,7 +222,9 @@ def run_job(world: World, name: str, job: dict[str, Any], state: dict[str, Any],
     state["log"] = [f"{name}: start replication job"]
     if not world.nodes[job["target"]].online:
         state["fail_count"] += 1
-        state["error"] = f"command '/usr/bin/ssh … root@{job['target']} -- pvesr prepare-local-job' failed: exit code 255"
+        state["error"] = (
+            f"command '/usr/bin/ssh … root@{job['target']} -- pvesr prepare-local-job' failed: exit code 255"
+        )
         state["log"].append(f"{name}: end replication job with error: {state['error']}")
         return
     for volume in volumes(world, guest):
