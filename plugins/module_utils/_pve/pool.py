@@ -35,7 +35,8 @@ def _of_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
 def _requests(resource: Resource, step: Step, _digest: str) -> Iterator[Request]:
     path, name = resource.place(step.args["name"])
     settings, seen = step.args["settings"], step.args.get("seen", {})
-    comment = wire(resource.update, {key: settings[key] for key in ("comment",) if key in settings})
+    # Of a pool nothing is deleted: what is to be no comment is an empty one.
+    comment = wire(resource.update, {key: settings[key] or "" for key in ("comment",) if key in settings})
     if step.verb == "create":
         yield "POST", path, {**name, **comment}
     elif comment:

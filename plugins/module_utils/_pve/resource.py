@@ -40,6 +40,7 @@ class Resource:
     :param nested: whether an id with slashes lies within another.
     :param destroys: whether removing one may lose data, so that ``allow_destroy`` must name it.
     :param of_answer: what PVE answers for one, as settings.
+    :param leaving: whether one that is still told of is already on its way out.
     :param requests: the requests of a step, where they are not the usual ones: see `requests_of`.
     """
 
@@ -55,6 +56,7 @@ class Resource:
     nested: bool = False
     destroys: bool = False
     of_answer: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+    leaving: Callable[[Mapping[str, Any]], bool] = lambda _found: False
     requests: Callable[[Resource, Step, str], Iterator[Request]] | None = None
 
     @property
@@ -180,6 +182,8 @@ def make(resource: Resource, current: Current, wanted: Wanted) -> Plan:
             before[step.key], after[step.key] = found, _after(step, found)
     declared = {item.name for item in wanted.items}
     for name in sorted(in_scope(current.found, wanted.scope) - declared):
+        if resource.leaving(current.found[name]):
+            continue
         steps.append(step := _removal(resource, name, current))
         before[step.key], after[step.key] = current.found[name], None
     return make_plan(steps, before, after)
@@ -198,7 +202,7 @@ def _step(
     update_secrets: bool,
 ) -> Step | None:
     if not item.present:
-        return None if found is None else _removal(resource, item.name, current)
+        return None if found is None or resource.leaving(found) else _removal(resource, item.name, current)
     if found is None:
         return _creation(resource, item)
     changes = tables.drift(resource.table, item.settings, found)
@@ -223,7 +227,7 @@ def _step(
 
 def _creation(resource: Resource, item: WantedResource) -> Step:
     title = resource.title(item.name)
-    settings = {key: value for key, value in item.settings.items() if value is not None}
+    settings = {key: value for key, value in item.settings.items() if value not in (None, "")}
     missing = [
         key
         for key, of in resource.create.items()
@@ -283,9 +287,10 @@ def shown(value: Any) -> str:
 
 
 def is_as_seen(resource: Resource, seen: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether one is still what the plan was made upon."""
-    return seen.keys() == now.keys() and all(
-        tables.same(resource.table, key, seen[key], now[key]) for key in seen
+    """Whether one is still what the plan was made upon; what is no setting of it may have changed."""
+    then, now = ({key: found[key] for key in resource.table if key in found} for found in (seen, now))
+    return then.keys() == now.keys() and all(
+        tables.same(resource.table, key, then[key], now[key]) for key in then
     )
 
 

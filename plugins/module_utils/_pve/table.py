@@ -115,16 +115,21 @@ def _same_items(parts: Mapping[str, Field], left: list[Any], right: list[Any]) -
 def drift(table: Table, wanted: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
     """What of the declared values the system does not have, in normal form; None for a key that must go.
 
-    A key that is not set counts as its default: ``onboot: false`` holds where there is no onboot.
+    A key that is not set counts as its default: ``onboot: false`` holds where there is no onboot. An empty
+    text asks for nothing, and is unset where there is one: PVE keeps no empty comments.
     """
     defaults = {
         key: field.default
         for key in wanted
         if (field := field_of(table, key)) is not None and field.default is not None and key not in current
     }
-    present = {key: value for key, value in wanted.items() if value is not None}
+    present = {key: value for key, value in wanted.items() if value not in (None, "")}
     changed = differing(present, {**defaults, **current}, lambda key, new, old: same(table, key, new, old))
-    gone = {key: None for key, value in wanted.items() if value is None and key in current}
+    gone = {
+        key: None
+        for key, value in wanted.items()
+        if key in current and (value is None or (value == "" and current[key] != ""))
+    }
     return {**changed, **gone}
 
 

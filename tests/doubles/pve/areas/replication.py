@@ -119,7 +119,7 @@ def delete_job(call: Call) -> Any:
 
 
 def state_of(world: World, name: str) -> dict[str, Any]:
-    """What runs have left behind: last_sync, last_try, fail_count; duration, error and log if there are any."""
+    """What runs have left behind: last_sync, last_try, fail_count; duration, error and log if any."""
     states: dict[str, Any] = world.facts.setdefault(FILE, {})
     return states.setdefault(name, {"last_sync": 0, "last_try": 0, "fail_count": 0})  # type: ignore[no-any-return]
 
