@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.doubles.pve import api, seeds
+from tests.doubles.pve import api, seeds, seeds_ha  # noqa: F401 - registers itself
 from tests.doubles.pve.errors import Dropped
 from tests.doubles.pve.tasks import UPID
 

@@ -428,7 +428,7 @@ def clock(timestamp: float) -> str:
 def masters(world: World, manager: Manager) -> list[dict[str, Any]]:
     """The master, and whether it is armed."""
     state = age(world, manager.timestamp)
-    if world.quorate and not world.file(RESOURCES):
+    if world.quorate and state != "active" and not world.file(RESOURCES):
         state = "idle"
     master: dict[str, Any] = {"id": "master", "type": "master", "node": manager.master}
     master |= {
