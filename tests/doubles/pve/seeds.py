@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The state that a recorded exchange shows: a world made out of its request and its body.
 
-Rests on nothing but the exchange. What the body of a GET lists is there; what the request names is there, unless the
-message of a refusal says that it is not; a call that was granted found what it needs. A message is read for the state
-that it tells of ("CT 200 is running" tells that 200 is a container and runs), by rules that know no recording.
-Never read: status, reason, `errors`, note.
+Rests on nothing but the exchange. What the body of a GET lists is there; what the request names is there,
+unless the message of a refusal says that it is not; a call that was granted found what it needs. A message is
+read for the state that it tells of ("CT 200 is running" tells that 200 is a container and runs), by rules
+that know no recording. Never read: status, reason, `errors`, note.
 
 A seeder is registered for an operation, as a handler is:
 
@@ -16,10 +16,12 @@ A seeder is registered for an operation, as a handler is:
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
+from urllib.parse import quote
 
 from tests.doubles.pve import api, formats, schema
 from tests.doubles.pve.access import ROOT, Grant, Group, Pool, Token, User
@@ -137,11 +139,11 @@ class Shown:
         if found is None:
             return None
         part = found.groupdict()
-        numbers = (int(part[name], 16) for name in ("pid", "pstart", "starttime"))
-        made = Task(part["node"], part["type"], part["id"], part["user"], *numbers)
+        pid, pstart, start = (int(part[name], 16) for name in ("pid", "pstart", "starttime"))
+        made = Task(part["node"], part["type"], part["id"], part["user"], pid, pstart, start)
         made.wake = float("inf")
         shown = data or {}
-        if shown.get("status") not in (None, "running"):
+        if shown.get("status") not in (None, "running", "RUNNING"):
             made.exitstatus = shown.get("exitstatus", shown["status"])
             made.endtime = shown.get("endtime")
         self.world.tasks[upid] = made
@@ -192,13 +194,15 @@ def world_for(
             shown.absent.add(what.format(*said.groups()))
     world.nodes["pve1"] = Node("pve1", 1, "192.0.2.11")
     if "node" in values:
-        shown.add_node(values["node"])
+        node = shown.add_node(values["node"])
+        if shown.body == "" and asked.get("auth", "") is not None:  # nobody answered for it
+            node.online, node.silent = node.name == world.local, True
+    who(shown, asked, template)
     if seeder := SEEDERS.get((shown.verb, template)):
         seeder(shown)
     for pattern, rule in RULES:
         if said := shown.says(pattern):
             rule(shown, said)
-    who(shown, asked, template)
     return world, shown.user
 
 
@@ -207,7 +211,7 @@ ABSENT = {
     r"Configuration file 'nodes/[^/]+/[^/]+/(\d+)\.conf' does not exist": "guest {}",
     r"storage '([^']+)' does not exist": "storage {}",
     r"hostname lookup '([^']+)' failed": "node {}",
-    r"(?:unknown|no such) node '([^']+)'": "node {}",
+    r"(?:unknown|no such)(?: cluster)? node '([^']+)'": "node {}",
 }
 Rule = Callable[[Shown, re.Match[str]], None]
 RULES: list[tuple[str, Rule]] = []
@@ -244,7 +248,7 @@ def who(shown: Shown, asked: dict[str, Any], template: str) -> None:
     account = world.access.users.setdefault(owner, User())
     if is_token:
         account.tokens[token] = Token(privsep=int(label == "privsep"))
-    lacks = refused_privileges(shown)
+    lacks = refused_privileges(shown, template)
     world.access.roles["Shown"] = set(formats.PRIVILEGES) - lacks
     if owner != ROOT:
         world.access.acl[Grant("/", "user", owner, "Shown")] = 1
@@ -252,24 +256,27 @@ def who(shown: Shown, asked: dict[str, Any], template: str) -> None:
         world.access.acl[Grant("/", "token", shown.user, "Shown")] = 1
 
 
-def refused_privileges(shown: Shown) -> set[str]:
+def refused_privileges(shown: Shown, template: str) -> set[str]:
     said = shown.says(r"Permission check failed \(([^,)]+), ([\w.|]+)\)")
     if said:
         return set(said[2].split("|"))
-    # A list that shows nothing is that of somebody who may see nothing.
-    if shown.verb == "GET" and shown.data == [] or shown.says(r"Permission check failed$"):
-        return set(formats.PRIVILEGES)
-    return set()
+    if shown.says(r"Permission check failed$"):  # none of several ways, but all that is demanded of everybody
+        check = schema.method(shown.world.release, template, shown.verb).permissions.get("check", [])
+        demanded = [each[2] for each in check[1:] if each[0] == "perm"] if check[:1] == ["and"] else []
+        return set(formats.PRIVILEGES) - {privilege for each in demanded for privilege in each}
+    return set(formats.PRIVILEGES) if shown.verb == "GET" and sees_nothing(shown.data) else set()
+
+
+def sees_nothing(data: Any) -> bool:
+    """Whether a list is that of somebody who may see nothing: empty, or of nodes that tell no figures."""
+    return isinstance(data, list) and all(
+        isinstance(each, dict) and each.get("type") == "node" and "maxcpu" not in each for each in data
+    )
 
 
 # --- guests ---
 
 GUEST = "/nodes/{{node}}/{kind}/{{vmid}}"
-SIMPLE = (
-    "", "/status", "/status/{command}", "/config", "/pending", "/snapshot", "/snapshot/{snapname}", "/feature", "/clone",
-    "/template", "/resize", "/move_volume", "/move_disk", "/migrate", "/interfaces", "/cloudinit", "/cloudinit/dump",
-    "/monitor", "/unlink", "/firewall", "/rrddata", "/agent",
-)  # fmt: skip
 
 
 def of_path(shown: Shown) -> Guest | None:
@@ -281,21 +288,34 @@ def of_path(shown: Shown) -> Guest | None:
     guest = shown.guest(kind, int(vmid))
     if shown.granted and shown.params.get("digest"):
         shown.world.stamps[guest.file] = shown.params["digest"]
-    if shown.granted or not shown.message:
-        require_storages(shown)
+    require_storages(shown)
+    if shown.params.get("target") and f"node {shown.params['target']}" not in shown.absent:
+        shown.add_node(shown.params["target"])
+    if shown.granted:
+        require_named(shown, guest)
     return guest
+
+
+def require_named(shown: Shown, guest: Guest) -> None:
+    """What a granted request names is there: pool, node, snapshot, disk."""
+    params = shown.params
+    if params.get("pool"):
+        shown.pool(params["pool"])
+    if shown.path.endswith("/clone") and params.get("snapname"):
+        guest.snapshots[params["snapname"]] = Snapshot(dict(guest.config), 1)
+    disk = params.get("disk") or params.get("volume")
+    if disk and disk not in guest.config and shown.verb in ("PUT", "POST"):
+        mount = "mp=/mnt," if disk.startswith("mp") else ""
+        guest.config[disk] = f"local:{guest.vmid}/vm-{guest.vmid}-disk-1.raw,{mount}size=1M"
+        shown.disks(guest)
 
 
 def require_storages(shown: Shown) -> None:
     """The storages that a request names are there."""
     for key, value in shown.params.items():
-        if (
-            key in ("storage", "targetstorage", "target-storage", "target")
-            and f"{value}" not in shown.world.nodes
-        ):
-            if key != "target":
-                for each in str(value).split(","):
-                    shown.storage(each.rpartition(":")[2] or each)
+        if key in ("storage", "targetstorage", "target-storage"):
+            for each in str(value).split(","):
+                shown.storage(each.rpartition(":")[2] or each)
         found = re.match(r"(?:file=|volume=)?([a-zA-Z][\w.\-]*):(?![0-9A-Fa-f]{2}:)", str(value))
         if found and re.match(
             r"rootfs|mp\d|scsi|sata|ide|virtio\d|efidisk|tpmstate|unused|ostemplate|archive|volume", key
@@ -313,7 +333,7 @@ def config_of(shown: Shown) -> None:
     if guest is None or not isinstance(data, dict):
         return
     shown.world.stamps[guest.file] = data.pop("digest", "")
-    if data.get("cipassword"):
+    if set(data.get("cipassword", "")) == {"*"}:
         data["cipassword"] = "secret"
     name = shown.params.get("snapshot") or shown.values.get("snapname")
     if name:
@@ -359,6 +379,7 @@ def status_of(shown: Shown, kind: Kind, data: dict[str, Any]) -> None:
         config |= {"name": data["name"], "memory": str(memory), "cores": cpus}
         if data.get("maxdisk"):
             config["scsi0"] = f"local:{data['vmid']}/vm-{data['vmid']}-disk-0.raw,size={size}"
+        config |= {"vga": "std"} if "clipboard" in data else {}
         config |= {"serial0": "socket"} if data.get("serial") else {}
         config |= {"agent": "1"} if data.get("agent") else {}
         config |= {
@@ -425,6 +446,76 @@ def with_snapshot(shown: Shown) -> None:
         guest.snapshots[name] = Snapshot(dict(guest.config), 1)
 
 
+def features_of(shown: Shown) -> None:
+    """Snapshots and linked clones need a storage that can make them."""
+    guest = of_path(shown)
+    if guest is not None and isinstance(shown.data, dict) and shown.data.get("hasFeature"):
+        disk = "rootfs" if guest.kind == "lxc" else "scsi0"
+        guest.config[disk] = f"snap:{guest.vmid}/vm-{guest.vmid}-disk-0.raw,size=1G"
+        shown.disks(guest)
+
+
+def interfaces_of(shown: Shown) -> None:
+    guest = of_path(shown)
+    if guest is None or not shown.data:
+        return
+    guest.status = "running"
+    for number, entry in enumerate(each for each in shown.data if each["name"] != "lo"):
+        guest.config[f"net{number}"] = f"name={entry['name']},hwaddr={entry['hwaddr'].upper()},type=veth"
+
+
+def agent_of(shown: Shown) -> None:
+    guest = of_path(shown)
+    if guest is not None and shown.granted:
+        guest.status, guest.agent = "running", True
+        guest.config["agent"] = "1"
+
+
+def monitor_of(shown: Shown) -> None:
+    guest = of_path(shown)
+    if guest is not None and shown.granted:
+        guest.status = "running"
+        guest.paused = "paused" in str(shown.data)
+
+
+def cloudinit_of(shown: Shown) -> None:
+    guest = of_path(shown)
+    if guest is not None and isinstance(shown.data, list):
+        guest.config |= {entry["key"]: entry["value"] for entry in shown.data if "value" in entry}
+        guest.pending |= {entry["key"]: entry["pending"] for entry in shown.data if "pending" in entry}
+
+
+def dump_of(shown: Shown) -> None:
+    """The options that made the user data."""
+    guest = of_path(shown)
+    if guest is None or not isinstance(shown.data, str):
+        return
+    lines = dict(re.findall(r"^(fqdn|user|password): (.+)$", shown.data, re.M))
+    names = {"fqdn": "name", "user": "ciuser", "password": "cipassword"}
+    guest.config |= {names[key]: value for key, value in lines.items()}
+    keys = re.findall(r"^  - (\S+ \S.*)$", shown.data, re.M)
+    if keys:
+        guest.config["sshkeys"] = quote("\n".join(keys), safe="")
+
+
+def preconditions_of(shown: Shown) -> None:
+    guest = of_path(shown)
+    if guest is None or not isinstance(shown.data, dict):
+        return
+    guest.status = "running" if shown.data.get("running") else "stopped"
+    for disk in shown.data.get("local_disks", []):
+        size = formats.format_size(disk["size"])
+        media = ",media=cdrom" if disk.get("cdrom") else ""
+        guest.config[disk["drivename"]] = f"{disk['volid']}{media},size={size}"
+    for node in [*shown.data.get("allowed_nodes", []), *shown.data.get("not_allowed_nodes", {})]:
+        shown.add_node(node)
+    for key in shown.data.get("local_resources", []):
+        guest.config[key] = "0000:00:00.0"
+    for key, entry in shown.data.get("mapped-resource-info", {}).items():
+        guest.config[key] = f"mapping={entry['name']}"
+    shown.disks(guest)
+
+
 def creation(shown: Shown) -> None:
     require_storages(shown)
     if shown.granted and shown.params.get("pool"):
@@ -457,6 +548,34 @@ for each_kind in ("lxc", "qemu"):
     seeds("GET", f"{base}/snapshot/{{snapname}}")(with_snapshot)
     seeds("PUT", f"{base}/snapshot/{{snapname}}/config")(with_snapshot)
     seeds("POST", f"{base}/snapshot/{{snapname}}/rollback")(with_snapshot)
+    seeds("GET", f"{base}/feature")(features_of)
+    seeds("GET", f"{base}/migrate")(preconditions_of)
+
+
+MACHINE = "/nodes/{node}/qemu/{vmid}"
+seeds("GET", "/nodes/{node}/lxc/{vmid}/interfaces")(interfaces_of)
+seeds("GET", f"{MACHINE}/cloudinit")(cloudinit_of)
+seeds("GET", f"{MACHINE}/cloudinit/dump")(dump_of)
+seeds("POST", f"{MACHINE}/monitor")(monitor_of)
+for method_template in schema.raw("9.2"):
+    if method_template.startswith(f"{MACHINE}/agent/"):
+        seeds("GET POST", method_template)(agent_of)
+
+
+@tells(r"QEMU guest agent is not running")
+def agent_silent(shown: Shown, said: re.Match[str]) -> None:
+    guest = of_path(shown)
+    if guest is not None:
+        guest.status = "running"
+        guest.config["agent"] = "1"
+
+
+@tells(r"unable to shrink disk size")
+def larger(shown: Shown, said: re.Match[str]) -> None:
+    guest = of_path(shown)
+    if guest is not None:
+        value = str(guest.config.get(shown.params["disk"], "local:1/vm-1-disk-0.raw"))
+        guest.config[shown.params["disk"]] = re.sub(r",size=[^,]+", "", value) + ",size=900T"
 
 
 @tells(r"(CT|VM) (\d+) already exists on node '([^']+)'")
@@ -470,11 +589,43 @@ def exists_somewhere(shown: Shown, said: re.Match[str]) -> None:
     shown.guest("qemu", int(said[1]))
 
 
-@tells(r"(CT|VM) (\d+) (?:already|is) running|container is running")
+@tells(r"(CT|VM) (\d+) (?:already|is) running|container is running|can't migrate running")
 def runs(shown: Shown, said: re.Match[str]) -> None:
     guest = of_path(shown)
     if guest is not None:
         guest.status = "running"
+
+
+@tells(r"^Parameter verification failed")
+def busy(shown: Shown, said: re.Match[str]) -> None:
+    """To take a card out can fail only because the machine runs and does not let go of it."""
+    card = str(shown.params.get("delete", ""))
+    if "/qemu/" in shown.path and list(shown.params) == ["delete"] and re.fullmatch(r"net\d+", card):
+        guest = of_path(shown)
+        if guest is not None:
+            guest.status, guest.deaf = "running", True
+            guest.config[card] = "virtio=BC:24:11:00:00:01"
+
+
+@tells(r"VM \d+ is not running")
+def asleep(shown: Shown, said: re.Match[str]) -> None:
+    guest = of_path(shown)
+    if guest is not None:
+        guest.status = "stopped"
+        guest.config["agent"] = "1"
+
+
+@tells(r"can't lock file")
+def held(shown: Shown, said: re.Match[str]) -> None:
+    guest = of_path(shown)
+    if guest is not None:
+        guest.held_by = Task(guest.node, "qmshutdown", str(guest.vmid), ROOT, 1, 1, 1, wake=float("inf"))
+
+
+@tells(r"no quorum|\.tmp\.\d+' - Permission denied")
+def without_quorum(shown: Shown, said: re.Match[str]) -> None:
+    for name in ("pve2", "pve3"):
+        shown.add_node(name).online = False
 
 
 @tells(r"(?:CT|VM) is locked \(([^)]+)\)")
@@ -501,7 +652,7 @@ def protected(shown: Shown, said: re.Match[str]) -> None:
     "/nodes/{node}/tasks/{upid}/log",
 )
 def task(shown: Shown) -> None:
-    if shown.says("no such task"):
+    if not shown.granted:  # all that can be wrong with such a request is that there is no such task
         return
     made = shown.task(shown.values["upid"], shown.data if isinstance(shown.data, dict) else None)
     if made is None or not shown.path.endswith("/log") or not isinstance(shown.data, list):
@@ -517,6 +668,23 @@ def task_list(shown: Shown) -> None:
     for entry in reversed(shown.data or []):
         shown.add_node(entry["node"])
         shown.task(entry["upid"], entry)
+
+
+# --- backups ---
+
+
+@seeds("POST", "/nodes/{node}/vzdump")
+def backup(shown: Shown) -> None:
+    for vmid in formats.split_list(str(shown.params.get("vmid", ""))):
+        shown.guest("lxc", int(vmid))
+
+
+@seeds("GET", "/nodes/{node}/vzdump/extractconfig")
+def extracted(shown: Shown) -> None:
+    volid = shown.params.get("volume", "")
+    if shown.granted:
+        lines = dict(re.findall(r"^([^:\n]+): (.*)$", shown.data, re.M))
+        shown.volume(shown.node, volid, config=json.dumps(lines))
 
 
 # --- cluster, nodes, storages ---
@@ -574,7 +742,12 @@ def add_storage(shown: Shown, name: str, node: str, plugin: str, entry: dict[str
 
 @seeds("GET", "/cluster/nextid")
 def next_id(shown: Shown) -> None:
-    if shown.granted and "vmid" not in shown.params and int(shown.data) != 100:
+    asked = str(shown.params.get("vmid", ""))
+    if not shown.granted and re.fullmatch(
+        r"[1-9]\d{2,8}", asked
+    ):  # a good number is refused when it is taken
+        shown.guest("qemu", int(asked))
+    if shown.granted and not asked and int(shown.data) != 100:
         shown.world.options["next-id"] = {"lower": shown.data, "upper": "1000000"}
 
 
@@ -647,12 +820,13 @@ def user_of(shown: Shown, name: str, data: dict[str, Any]) -> User:
     fields = {
         key: data[key] for key in ("comment", "email", "firstname", "lastname", "keys") if data.get(key)
     }
-    made = shown.world.access.users[name] = User(data.get("enable", 1), data.get("expire", 0), fields)
+    made = shown.world.access.users.setdefault(name, User())
+    made.enable, made.expire, made.fields = data.get("enable", 1), data.get("expire", 0), fields
     held = data.get("tokens") or {}
     for entry in held.values() if isinstance(held, dict) else held:
         token = Token(entry.get("privsep", 1), entry.get("expire", 0), entry.get("comment"))
         made.tokens[entry.get("tokenid", "")] = token
-    if isinstance(held, dict):
+    if isinstance(held, dict) and held:
         made.tokens = dict(zip(held, made.tokens.values(), strict=False))
     groups = data.get("groups") or []
     for group in groups.split(",") if isinstance(groups, str) else groups:
@@ -701,6 +875,12 @@ def token(shown: Shown) -> None:
         and not (isinstance(shown.body, dict) and shown.says("verification failed"))
     ):
         return
+    if isinstance(shown.data, list) and shown.user and shown.user.partition("!")[0] == shown.values["userid"]:
+        mine = account.tokens.pop(
+            shown.user.partition("!")[2], None
+        )  # who asks is one of those that are listed
+        name = next((each["tokenid"] for each in entries if mine and each.get("privsep") == mine.privsep), "")
+        shown.user = f"{shown.values['userid']}!{name}" if name else shown.user.partition("!")[0]
     for entry in entries:
         if entry.get("tokenid"):
             privsep, expire = int(entry.get("privsep", 1)), int(entry.get("expire", 0))
@@ -758,22 +938,23 @@ def new_grant(shown: Shown) -> None:
     for name in formats.split_list(str(shown.params.get("tokens", ""))):
         owner, _, tokenid = name.partition("!")
         access.users.setdefault(owner, User()).tokens[tokenid] = Token()
-    if missing:
-        {"role": access.roles, "user": access.users, "group": access.groups}.get(missing[1], {}).pop(
-            missing[2], None
-        )
+    held: dict[str, dict[str, Any]] = {"role": access.roles, "user": access.users, "group": access.groups}
+    if missing and missing[1] in held:
+        held[missing[1]].pop(missing[2], None)
 
 
 @seeds("GET", "/access/permissions")
 def permissions(shown: Shown) -> None:
     """Whoever has these privileges has them by a role of just these."""
-    name = shown.params.get("userid") or shown.user or ROOT
-    if name == ROOT or not isinstance(shown.data, dict):
+    name = (shown.params.get("userid") or shown.user or ROOT).partition("!")[0]
+    access = shown.world.access
+    access.users.setdefault(name, User())
+    if not isinstance(shown.data, dict):
         return
-    user_of(shown, name, {})
+    access.acl.clear()
     for number, (path, held) in enumerate(shown.data.items()):
-        shown.world.access.roles[f"Role{number}"] = set(held)
-        shown.world.access.acl[Grant(path, "user", name, f"Role{number}")] = 1
+        access.roles[f"Role{number}"] = set(held)
+        access.acl[Grant(path, "user", name, f"Role{number}")] = 1
 
 
 @seeds("PUT", "/access/password")

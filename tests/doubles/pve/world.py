@@ -34,6 +34,8 @@ class Node:
     id: int = 1
     ip: str = "192.0.2.11"
     online: bool = True
+    silent: bool = False
+    """Whether its daemon takes requests and never answers."""
     maintenance: bool = False
     cpus: int = 2
     memory: int = 24 * 1024**3
@@ -188,6 +190,12 @@ class World:
         """Asked before a guest is created, moved or started (PVE::Cluster::check_cfs_quorum)."""
         if not self.quorate:
             raise Refusal("cluster not ready - no quorum?")
+
+    def require_config_writable(self, guest: Guest) -> None:
+        """Asked before the configuration of a guest is written."""
+        if not self.quorate:
+            self.pid += 7
+            raise Refusal(f"unable to open file '/etc/pve/{guest.file}.tmp.{self.pid}' - Permission denied")
 
     def require_writable(self, file: str) -> None:
         """Asked before a file of the cluster is changed under its lock (PVE::Cluster::cfs_lock_file)."""

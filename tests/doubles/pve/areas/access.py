@@ -32,7 +32,7 @@ CAPABILITIES = {
     "dc": r"Sys\.Audit|Sys\.Modify|SDN\.",
     "mapping": r"Mapping\.|Permissions\.Modify",
 }
-TOP = ("/", "/access", "/access/groups", "/mapping", "/nodes", "/pool", "/sdn", "/storage", "/vms")
+TOP = ("/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms")
 GRANTABLE = re.compile(
     r"/|/access|/access/groups(/[\w.\-]+)?|/access/realm(/[\w.\-]+)?|/nodes(/[\w.\-]+)?|/pool(/[\w.\-/]+)?"
     r"|/sdn(/.*)?|/storage(/[\w.\-]+)?|/vms(/[1-9]\d{2,})?|/mapping(/[\w.\-]+){0,2}"

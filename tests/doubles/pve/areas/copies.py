@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Clones, templates, and disks that grow or move.
 
-Rests on: PVE::API2::LXC and PVE::API2::Qemu, and the recorded exchanges: a container becomes a template without a task, a
-machine in one; a disk of a machine that is not there fails the task, one of a container is "format error" with
-`errors`; nothing shrinks.
+Rests on: PVE::API2::LXC and PVE::API2::Qemu, and the recorded exchanges: a container becomes a template
+without a task, a machine in one; a disk of a machine that is not there fails the task, one of a container is
+"format error" with `errors`; nothing shrinks.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What reaches into a machine: guest agent, monitor, cloud-init.
 
-Rests on: PVE::API2::Qemu::Agent, PVE::QemuServer::Cloudinit (qemu-server) and the recorded exchanges, which show an agent
-that does not answer; what one that does answer says is that of the documentation of the guest agent.
+Rests on: PVE::API2::Qemu::Agent, PVE::QemuServer::Cloudinit (qemu-server) and the recorded exchanges, which
+show an agent that does not answer; what one that does answer says is that of the documentation of the guest
+agent.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ AGENT = f"{ONE}/agent"
 CLOUDINIT = ("cicustom", "cipassword", "ciuser", "ciupgrade", "nameserver", "searchdomain", "sshkeys")
 COMMANDS = (
     "fsfreeze-freeze fsfreeze-status fsfreeze-thaw fstrim get-fsinfo get-host-name get-memory-block-info "
-    "get-memory-blocks get-osinfo get-time get-timezone get-users get-vcpus info network-get-interfaces ping shutdown "
+    "get-memory-blocks get-osinfo get-time get-timezone get-users get-vcpus info network-get-interfaces "
+    "ping shutdown "
     "suspend-disk suspend-hybrid suspend-ram"
 )
 READS = {
-    "get-fsinfo", "get-host-name", "get-memory-block-info", "get-memory-blocks", "get-osinfo", "get-time", "get-timezone",
+    "get-fsinfo", "get-host-name", "get-memory-block-info", "get-memory-blocks", "get-osinfo", "get-time",
+    "get-timezone",
     "get-users", "get-vcpus", "info", "network-get-interfaces",
 }  # fmt: skip
 
@@ -35,10 +38,10 @@ READS = {
 def answering(call: Call) -> Guest:
     """The machine, if its agent answers."""
     guest = call.guest("qemu")
-    if not agent_enabled(guest):
-        raise Refusal("No QEMU guest agent configured")
     if guest.status != "running":
         raise Refusal(f"VM {guest.vmid} is not running")
+    if not agent_enabled(guest):
+        raise Refusal("No QEMU guest agent configured")
     if not guest.agent:
         raise Refusal("QEMU guest agent is not running")
     return guest

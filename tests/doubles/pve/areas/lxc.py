@@ -151,13 +151,7 @@ def create(call: Call) -> Any:
     pool = call["pool"]
     if pool and pool not in world.access.pools:
         raise Refusal(f"Permission check failed (pool '{pool}' does not exist)", 403)
-    allowed = call.allows(f"/vms/{vmid}", "VM.Allocate") or (
-        pool and call.allows(f"/pool/{pool}", "VM.Allocate")
-    )
-    if not allowed:
-        call.demand(f"/vms/{vmid}", "VM.Allocate")
-    if pool:
-        call.demand(f"/pool/{pool}", "VM.Allocate")
+    guests.require_allocation(call, vmid, pool)
     existing = world.guests.get(vmid)
     if existing is not None and not (restore and call["force"] and existing.kind == "lxc"):
         raise Refusal(f"{existing.noun} {vmid} already exists on node '{existing.node}'")
@@ -167,7 +161,8 @@ def create(call: Call) -> Any:
         call, draft, {k: v for k, v in options.items() if k != "hostname"}, [], pool
     )
     storage = call["storage"] or "local"
-    options.setdefault("rootfs", f"{storage}:4")
+    if not restore:
+        options.setdefault("rootfs", f"{storage}:4")
     require_storages(call, options)
     archive = call["ostemplate"]
     source = storage_name(archive)
@@ -201,9 +196,9 @@ def creation(
     try:
         volume = world.volume(guest.node, archive) if storage_name(archive) else None
         if volume is None and storage_name(archive):
-            raise Refusal(f"volume '{archive}' does not exist")
+            raise Refusal(f"unable to create CT {guest.vmid} - volume '{archive}' does not exist")
         if restore and volume is not None and volume.config:
-            options = guests.restored(volume, options)
+            options = guests.restored(volume, guest, options, call["storage"], bool(call["unique"]))
         yield 2.0
         if old is not None:
             for volid in guests.volumes(old).values():

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Guests that change their node.
 
-Rests on: PVE::API2::Qemu, PVE::API2::LXC, PVE::QemuMigrate, PVE::LXC::Migrate, and the recorded exchanges: a guest that
-runs needs `online`, a container `restart`; a linked clone and a device of the host stay where they are, and the task
-ends "migration aborted"; what the HA manager looks after is moved by it.
+Rests on: PVE::API2::Qemu, PVE::API2::LXC, PVE::QemuMigrate, PVE::LXC::Migrate, and the recorded exchanges: a
+guest that runs needs `online`, a container `restart`; a linked clone and a device of the host stay where they
+are, and the task ends "migration aborted"; what the HA manager looks after is moved by it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,8 @@ def migrate(call: Call, kind: Kind) -> Any:
     if world.managed_guests() & {guest.vmid}:
         return call.task("hamigrate", str(guest.vmid), lambda task: request_migration(call, task, guest))
     if guest.status == "running":
-        if kind == "lxc" and call["online"]:
-            raise Refusal("lxc live migration is currently not implemented")
-        if kind == "lxc" and not call["restart"]:
-            raise Refusal("Can't migrate running container. Use '--restart' or '--online'")
+        if kind == "lxc" and not call["online"] and not call["restart"]:
+            raise Refusal("can't migrate running container without --online or --restart")
         if kind == "qemu" and not call["online"]:
             raise Refusal("can't migrate running VM without --online")
     for storage in re.findall(r"[^,:]+$|(?<=:)[^,]+", call["target-storage"] or call["targetstorage"] or ""):
@@ -47,6 +45,8 @@ def migrate(call: Call, kind: Kind) -> Any:
             f"starting migration of {guest.noun} {guest.vmid} to node '{target}' ({world.nodes[target].ip})"
         )
         guests.require_unlocked(guest)
+        if kind == "lxc" and guest.status == "running" and not call["restart"]:
+            raise Refusal("lxc live migration is currently not implemented")
         if not world.nodes[target].online:
             raise Refusal("migration aborted")
         for problem in obstacles(world, guest):

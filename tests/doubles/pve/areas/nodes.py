@@ -25,7 +25,7 @@ FLAGS = "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36
 def load(world: World, node: Node) -> dict[str, Any]:
     """What list and resources have in common."""
     if not node.online:
-        return {}
+        return {"maxcpu": node.cpus, "maxmem": node.memory, "maxdisk": node.disk}
     return {
         "cpu": 0.05,
         "maxcpu": node.cpus,

@@ -99,7 +99,9 @@ def status_index(call: Call) -> Any:
 @handles("GET", f"{ONE}/status/current")
 def current(call: Call) -> Any:
     guest = call.guest("qemu")
-    entry = usage(call.world, guest) | {"ha": call.world.managed(guest), "clipboard": None}
+    entry = usage(call.world, guest) | {"ha": call.world.managed(guest)}
+    if guest.config.get("vga"):
+        entry["clipboard"] = guests.pairs(str(guest.config["vga"])).get("clipboard")
     entry["qmpstatus"] = "paused" if guest.paused else guest.status
     if agent_enabled(guest):
         entry["agent"] = 1
@@ -204,10 +206,7 @@ def create(call: Call) -> Any:
     world.require_quorum()
     if pool and pool not in world.access.pools:
         raise Refusal(f"Permission check failed (pool '{pool}' does not exist)", 403)
-    if not call.allows(f"/vms/{vmid}", "VM.Allocate") and not (
-        pool and call.allows(f"/pool/{pool}", "VM.Allocate")
-    ):
-        call.demand(f"/vms/{vmid}", "VM.Allocate")
+    guests.require_allocation(call, vmid, pool)
     existing = world.guests.get(vmid)
     options = {key: value for key, value in call.params.items() if key not in NOT_STORED}
     draft = Guest(vmid, "qemu", call["node"])
@@ -234,7 +233,7 @@ def creation(call: Call, task: Task, guest: Guest, options: dict[str, Any], arch
             volume = world.volume(guest.node, archive)
             if volume is None or not volume.config:
                 raise Refusal(f"volume '{archive}' does not exist")
-            options = guests.restored(volume, options)
+            options = guests.restored(volume, guest, options, call["storage"], bool(call["unique"]))
         yield 2.0
         if old is not None:
             for volid in guests.volumes(old).values():
@@ -259,7 +258,8 @@ def creation(call: Call, task: Task, guest: Guest, options: dict[str, Any], arch
     built.setdefault("smbios1", f"uuid={new_uuid(world)}")
     if built.get("vmgenid", "1") == "1":
         built["vmgenid"] = new_uuid(world)
-    built["meta"] = f"creation-qemu={QEMU},ctime={int(world.clock.now())}"
+    if "meta" not in built:
+        built["meta"] = f"creation-qemu={QEMU},ctime={int(world.clock.now())}"
     guest.config = built
     if call["pool"]:
         world.access.pools[call["pool"]].guests.add(guest.vmid)

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Snapshots of both kinds of guests.
 
-Rests on: PVE::AbstractConfig (pve-guest-common), PVE::API2::LXC::Snapshot, PVE::API2::Qemu, and the recorded exchanges:
-only a reserved name is refused at once, everything else fails the task; a snapshot does not hold the note of the guest
-and its unused volumes; taking back keeps both and gives a machine a new vmgenid.
+Rests on: PVE::AbstractConfig (pve-guest-common), PVE::API2::LXC::Snapshot, PVE::API2::Qemu, and the recorded
+exchanges: only a reserved name is refused at once, everything else fails the task; a snapshot does not hold
+the note of the guest and its unused volumes; taking back keeps both and gives a machine a new vmgenid.
 """
 
 from __future__ import annotations

@@ -135,10 +135,10 @@ def volume_info(call: Call) -> Any:
         raise Refusal(f"volume_size_info on '{volid(call)}' failed - no format")
     form = volume.format if volume.format in ("raw", "qcow2", "subvol", "vmdk") else "raw"
     shown = {"path": path_of(call.world, volume), "size": volume.size, "used": volume.size, "format": form}
-    if volume.notes:
-        shown["notes"] = volume.notes
-    if volume.protected:
-        shown["protected"] = 1
+    if volume.content == "backup":
+        shown["protected"] = int(volume.protected)
+        if volume.notes:
+            shown["notes"] = volume.notes
     return shown
 
 
@@ -181,11 +181,11 @@ def delete(call: Call) -> Any:
     if call.user != "root@pam":
         call.demand(f"/storage/{call['storage']}", "Datastore.Allocate")
     owner = re.search(r"(?:vm|subvol|base|vzdump-(?:lxc|qemu))-(\d+)", name)
-    subject = f"{owner[1]}@{call['storage']}" if owner and ":backup/" not in name else call["storage"]
+    subject = f"{owner[1]}@{call['storage']}" if owner else call["storage"]
 
     def work(task: Task) -> None:
         if volume is not None and volume.protected:
-            raise Refusal(f"can't remove protected archive '{path_of(world, volume)}'")
+            raise Refusal(f"cannot remove protected volume '{name.partition(':')[2]}' on '{call['storage']}'")
         storages.remove(world, call["node"], name)
         task.log(f"Removed volume '{name}'")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.doubles.pve.api import Call, handles
-from tests.doubles.pve.errors import Refusal, parameter
+from tests.doubles.pve.errors import parameter
 from tests.doubles.pve.formats import split_list
 from tests.doubles.pve.tasks import UPID, Task
 
@@ -21,7 +21,7 @@ ONE = "/nodes/{node}/tasks/{upid}"
 def task_of(call: Call, privilege: str = "Sys.Audit") -> Task:
     found = UPID.fullmatch(call["upid"])
     if not found:
-        raise Refusal(f"unable to parse worker upid '{call['upid']}'")
+        raise parameter(upid="unable to parse worker upid")
     task = call.world.tasks.get(call["upid"])
     if task is None or task.node != call["node"]:
         raise parameter(upid="no such task")
@@ -34,8 +34,9 @@ def entry(task: Task) -> dict[str, Any]:
     shown = task.status()
     del shown["status"]
     exitstatus = shown.pop("exitstatus", None)
-    ended = {} if task.running else {"endtime": task.endtime, "status": exitstatus}
-    return {**shown, **ended}
+    if task.running:
+        return {**shown, "status": "RUNNING", "saved": "0"}
+    return {**shown, "endtime": task.endtime, "status": exitstatus}
 
 
 @handles("GET", "/nodes/{node}/tasks")
@@ -56,7 +57,8 @@ def listed(call: Call) -> Any:
         and matches_status(task, call["statusfilter"])
     ]
     start = call["start"] or 0
-    call.extra["total"] = len(found)
+    if found:
+        call.extra["total"] = len(found)
     return [entry(task) for task in found[start : start + (50 if call["limit"] is None else call["limit"])]]
 
 
