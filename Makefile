@@ -87,6 +87,10 @@ artifact: venv
 unit: venv ## tests that need no host: unit tests and the laws
 	coverage run --data-file=build/coverage/data.unit -m pytest
 
+.PHONY: fidelity
+fidelity: venv ## the double of Proxmox VE against recorded exchanges; RECORDINGS=FOLDER takes others than ours
+	python3 -m tests.doubles.pve.fidelity $(RECORDINGS)
+
 .PHONY: sanity
 sanity: venv ## ansible-test sanity
 	python3 tests/gates/sanity.py

@@ -168,7 +168,7 @@ def params_of(asked: dict[str, Any]) -> dict[str, Any]:
     """The parameters of a recorded request; a list of pairs is a form with a repeated key."""
     given = asked.get("params") or {}
     if isinstance(given, str):  # an upload, told in words
-        return dict(re.findall(r"(content|filename)=(\S+)", given))
+        return dict(re.findall(r"(content|filename)=([^\s,]+)", given))
     if isinstance(given, dict):
         return dict(given)
     gathered: dict[str, Any] = {}
@@ -738,6 +738,18 @@ def add_storage(shown: Shown, name: str, node: str, plugin: str, entry: dict[str
     }
     if entry.get("enabled") == 0:
         held["disable"] = 1
+
+
+@seeds("GET", "/cluster/log")
+def cluster_log(shown: Shown) -> None:
+    shown.world.facts["log"] = shown.data or []
+
+
+@seeds("GET", *(f"/nodes/{{node}}/{name}" for name in ("time", "dns", "hosts", "config")))
+def node_settings(shown: Shown) -> None:
+    if isinstance(shown.data, dict):
+        kept = {key: value for key, value in shown.data.items() if key != "digest"}
+        shown.world.nodes[shown.node].facts[shown.path.rpartition("/")[2]] = kept
 
 
 @seeds("GET", "/cluster/nextid")

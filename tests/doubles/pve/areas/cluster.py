@@ -64,7 +64,7 @@ def status(call: Call) -> Any:
 @handles("GET", "/cluster/resources")
 def resources(call: Call) -> Any:
     kinds = {"vm": [guests], "storage": [storages], "node": [nodes], "sdn": []}
-    chosen = kinds[call["type"]] if call["type"] else [pools, guests, nodes, storages]
+    chosen = kinds[call["type"]] if call["type"] else [pools, guests, nodes, storages, networks]
     return [entry for kind in chosen for entry in kind(call)]
 
 
@@ -150,6 +150,25 @@ def storage_entry(call: Call, node: str, name: str, settings: dict[str, Any]) ->
         "status": "available" if online else "unknown",
         **({"disk": used, "maxdisk": total} if online else {}),
     }
+
+
+def networks(call: Call) -> list[dict[str, Any]]:
+    """The zone that every node has without any software-defined network; since release 9."""
+    zone = "localnetwork"
+    if call.world.release.startswith("8") or not call.allows(f"/sdn/zones/{zone}", "SDN.Audit"):
+        return []
+    return [
+        {
+            "id": f"network/{node.name}/zone/{zone}",
+            "type": "network",
+            "network": zone,
+            "network-type": "zone",
+            "node": node.name,
+            "status": "ok",
+        }
+        for node in call.world.nodes.values()
+        if node.online
+    ]
 
 
 def pools(call: Call) -> list[dict[str, Any]]:
