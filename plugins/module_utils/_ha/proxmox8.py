@@ -18,7 +18,7 @@ from .proxmox9 import PREFIX, resources_of, sids_of
 
 
 def dialect(policy: Policy, ids: Mapping[str, int]) -> dict[str, list[dict[str, Any]]]:
-    """``resources`` and ``groups`` of the pair; the groups have to be there first.
+    """``resources`` and ``rules`` of the pair, the latter being groups, which have to be there first.
 
     :param ids: the guest's id of each machine; what has none yet is left out.
     """
@@ -30,9 +30,10 @@ def dialect(policy: Policy, ids: Mapping[str, int]) -> dict[str, list[dict[str, 
     joined = {sid for company in policy.companies for sid in sids_of(company, ids)}
     groups = [
         {
-            "group": f"{PREFIX}home-{server}",
+            "name": f"{PREFIX}home-{server}",
+            "type": "group",
             "nodes": [f"{server}:2", *(f"{other}:1" for other in policy.servers if other != server)],
-            "restricted": True,
+            "strict": True,
             "nofailback": True,
         }
         for server in policy.servers
@@ -48,4 +49,4 @@ def dialect(policy: Policy, ids: Mapping[str, int]) -> dict[str, list[dict[str, 
         else resource
         for resource in resources_of(policy, ids)
     ]
-    return {"resources": resources, "groups": groups}
+    return {"resources": resources, "rules": groups}

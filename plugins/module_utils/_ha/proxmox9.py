@@ -33,13 +33,13 @@ def dialect(policy: Policy, ids: Mapping[str, int]) -> dict[str, list[dict[str, 
     :param ids: the guest's id of each machine; what has none yet is left out.
     """
     homes = [
-        {"rule": f"{PREFIX}home-{server}", "type": "node-affinity", "nodes": [server], "resources": sids}
+        {"name": f"{PREFIX}home-{server}", "type": "node-affinity", "nodes": [server], "resources": sids}
         for server in policy.servers
         if (sids := sids_of(policy.at_home(server), ids))
     ]
     companies = [
         {
-            "rule": f"{PREFIX}together-{company[0].name}",
+            "name": f"{PREFIX}together-{company[0].name}",
             "type": "resource-affinity",
             "affinity": "positive",
             "resources": sids,
@@ -53,7 +53,7 @@ def dialect(policy: Policy, ids: Mapping[str, int]) -> dict[str, list[dict[str, 
     ]
     migrated = [
         # What the manager makes of the groups of version 8 when it has been upgraded.
-        {"rule": f"ha-group-{PREFIX}home-{server}", "state": "absent"}
+        {"name": f"ha-group-{PREFIX}home-{server}", "state": "absent"}
         for server in policy.servers
     ]
     return {"resources": resources, "rules": migrated + homes + companies}

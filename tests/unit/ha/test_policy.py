@@ -218,22 +218,22 @@ def test_version_9_has_a_rule_for_each_home_and_one_for_each_company() -> None:
             ),
         ],
         "rules": [
-            {"rule": "ha-group-twin-home-castor", "state": "absent"},
-            {"rule": "ha-group-twin-home-pollux", "state": "absent"},
+            {"name": "ha-group-twin-home-castor", "state": "absent"},
+            {"name": "ha-group-twin-home-pollux", "state": "absent"},
             {
-                "rule": "twin-home-castor",
+                "name": "twin-home-castor",
                 "type": "node-affinity",
                 "nodes": ["castor"],
                 "resources": ["ct:21", "ct:22"],
             },
             {
-                "rule": "twin-home-pollux",
+                "name": "twin-home-pollux",
                 "type": "node-affinity",
                 "nodes": ["pollux"],
                 "resources": ["vm:24"],
             },
             {
-                "rule": "twin-together-ssa",
+                "name": "twin-together-ssa",
                 "type": "resource-affinity",
                 "affinity": "positive",
                 "resources": ["ct:21", "ct:22"],
@@ -244,17 +244,19 @@ def test_version_9_has_a_rule_for_each_home_and_one_for_each_company() -> None:
 
 def test_version_8_says_the_same_with_groups() -> None:
     said = proxmox8.dialect(policy(PAIR), IDS)
-    assert said["groups"] == [
+    assert said["rules"] == [
         {
-            "group": "twin-home-castor",
+            "name": "twin-home-castor",
+            "type": "group",
             "nodes": ["castor:2", "pollux:1"],
-            "restricted": True,
+            "strict": True,
             "nofailback": True,
         },
         {
-            "group": "twin-home-pollux",
+            "name": "twin-home-pollux",
+            "type": "group",
             "nodes": ["pollux:2", "castor:1"],
-            "restricted": True,
+            "strict": True,
             "nofailback": True,
         },
     ]
