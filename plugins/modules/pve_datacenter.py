@@ -16,7 +16,8 @@ description:
 options:
   datacenter:
     description:
-      - The options by the names that Proxmox VE has for them, such as C(keyboard), C(migration), C(ha), C(next-id).
+      - The options by the names that Proxmox VE has for them, such as C(keyboard), C(migration), C(ha) and
+        C(next-id).
       - Property strings may be text or mappings. An option that is V(null) is unset.
     type: dict
     required: true

@@ -10,7 +10,7 @@ short_description: Storages of Proxmox VE
 version_added: 0.1.0
 author: twin.datacenter contributors (@twin-datacenter)
 description:
-  - Makes, changes and removes the definitions of any number of storages. What lies on a storage is never touched.
+  - Makes, changes and removes the definitions of any number of storages. What lies on them is never touched.
   - What nobody declares is left alone. Settings are compared by their meaning, lists without regard to order.
   - A definition that somebody else changes in the meantime is not overwritten.
   - Needs the privilege C(Datastore.Allocate) on C(/storage).
@@ -32,7 +32,8 @@ options:
         type: str
       settings:
         description:
-          - Its settings by the names that Proxmox VE has for them, such as C(pool), C(path), C(content), C(nodes).
+          - Its settings by the names that Proxmox VE has for them, such as C(pool), C(path), C(content) and
+            C(nodes).
           - Lists may be lists or text; so may property strings such as C(prune-backups) be mappings.
           - A setting that is V(null) is unset.
         type: dict

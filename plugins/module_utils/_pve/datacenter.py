@@ -14,10 +14,7 @@ from .tables import options as calls
 
 def _of_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
     # Which tags one may use is worked out of the others; a description is told even where there is none.
-    settings = {key: value for key, value in answer.items() if key != "allowed-tags"}
-    if not settings.get("description"):
-        settings.pop("description", None)
-    return settings
+    return {key: value for key, value in answer.items() if key != "allowed-tags" and value != ""}
 
 
 DATACENTER = Resource("datacenter", "cluster/options", "", calls.UPDATE, of_answer=_of_answer)

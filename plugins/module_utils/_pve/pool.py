@@ -15,7 +15,6 @@ from typing import Any
 from .._core.plan import Step
 from .resource import Request, Resource
 from .schema import Field
-from .table import wire
 from .tables import pool as calls
 
 _MEMBERS = {"guests": "vms", "storages": "storage"}
@@ -35,8 +34,7 @@ def _of_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
 def _requests(resource: Resource, step: Step, _digest: str) -> Iterator[Request]:
     path, name = resource.place(step.args["name"])
     settings, seen = step.args["settings"], step.args.get("seen", {})
-    # Of a pool nothing is deleted: what is to be no comment is an empty one.
-    comment = wire(resource.update, {key: settings[key] or "" for key in ("comment",) if key in settings})
+    comment = {"comment": settings["comment"] or ""} if "comment" in settings else {}
     if step.verb == "create":
         yield "POST", path, {**name, **comment}
     elif comment:

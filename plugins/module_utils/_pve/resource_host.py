@@ -40,14 +40,24 @@ def read_all(resource: Resource, host: PveReader) -> Current:
 
 
 def _read(resource: Resource, host: PveReader, names: Iterable[str], scope: str) -> Current:
-    if not resource.key:
-        return Current({"": _settings(resource, host.get(resource.path))}, host.writes)
-    listed = {str(item[resource.key]): item for item in host.get(resource.path)}
+    listed = _list(resource, host)
     if resource.detailed:
         asked = sorted(listed.keys() & {*names, *in_scope(listed, scope)})
         answers = host.find_all([resource.place(name) for name in asked])
         listed |= {name: _only(answer) for name, answer in zip(asked, answers, strict=True) if answer}
     return Current({name: _settings(resource, item) for name, item in listed.items()}, host.writes)
+
+
+def _list(resource: Resource, host: PveReader) -> dict[str, Mapping[str, Any]]:
+    answer = host.get(resource.path)
+    return {str(item[resource.key]): item for item in answer} if resource.key else {"": answer}
+
+
+def _one(resource: Resource, host: PveReader, name: str) -> Mapping[str, Any]:
+    """One of them, as `_read` had it: lists and single answers do not tell the same."""
+    if resource.detailed:
+        return _only(host.get(*resource.place(name)))  # type: ignore[no-any-return]
+    return _list(resource, host).get(name, {})
 
 
 def _only(answer: Any) -> Any:
@@ -69,8 +79,7 @@ def apply(resource: Resource, host: PveHost, step: Step) -> dict[str, Any] | Non
     """
     digest = ""
     if step.verb != "create":
-        path, params = resource.place(step.args["name"])
-        answer = _only(host.get(path, params))
+        answer = _one(resource, host, step.args["name"])
         digest = str(answer.get("digest", ""))
         if not is_as_seen(resource, step.args["seen"], _settings(resource, answer)):
             raise Changed(step.key, "somebody changed it after it was read", "run this again")

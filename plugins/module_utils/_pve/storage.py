@@ -3,8 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Storages: where guests' disks, backups, images and templates lie. Pure.
 
-PVE never shows passwords and keys; of a backup server's encryption key it shows the fingerprint under the same
-name, so that is not compared.
+PVE never shows passwords and keys; of a backup server's encryption key it shows the fingerprint under the
+same name, so that is not compared.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from tests.doubles.pve.world import Guest, Kind, Node, World
 Handler = Callable[["Call"], Any]
 HANDLERS: dict[tuple[str, str], Handler] = {}
 DAEMONS: list[Callable[[World], None]] = []
+INDEX = schema.Method("GET", "/", {}, False, {}, {}, True)
 TICKET_LIFETIME = 7200.0
 # What needs no ticket (PVE::HTTPServer::auth_handler).
 OPEN = {
@@ -74,6 +75,7 @@ class Call:
 
     api: Api
     user: str
+    method: schema.Method
     params: dict[str, Any]
     """Verified, in their types, those of the path included."""
     sent: dict[str, Any]
@@ -177,7 +179,7 @@ class Api:
         if handler is None or (found is None and path != "/"):
             raise Refusal(f"Method '{verb} {path}' not implemented", 501)
         if found is None:
-            return Response(200, "OK", {"data": handler(Call(self, user or "", {}, {}))})
+            return Response(200, "OK", {"data": handler(Call(self, user or "", INDEX, {}, {}))})
         method, values = found
         if twice := values.keys() & params.keys():
             raise parameters(dict.fromkeys(twice, "duplicate parameter (already defined in URI)"))
@@ -189,7 +191,7 @@ class Api:
         params |= values
         self.world.access.check(method.permissions, user, params)
         self.reach(method.template, values)
-        call = Call(self, user or "", method.verify(params), params)
+        call = Call(self, user or "", method, method.verify(params), params)
         data = handler(call)
         self.world.settle()
         return Response(200, "OK", {**call.extra, "data": data}, call.delay)

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.doubles.pve import api, seeds, seeds_ha  # noqa: F401 - registers itself
+from tests.doubles.pve import api, seeds, seeds_config, seeds_ha  # noqa: F401 - register themselves
 from tests.doubles.pve.errors import Dropped
 from tests.doubles.pve.tasks import UPID
 
@@ -38,7 +38,7 @@ MOMENTARY = re.compile(
     r"|used|avail|total|free|available|used_fraction|loadavg|wait|idle|cpuinfo|kversion|current-kernel|boot-info|ksm"
     r"|rootfs|digest|config_digest|ticket|CSRFPreventionToken|value|pid|pstart|starttime|endtime|ctime|snaptime|timestamp"
     r"|time|localtime|uid|ssl_fingerprint|pve_fp|fingerprint|smbios1|vmgenid|meta|size|last_sync|next_sync|duration"
-    r"|level|cgroup-mode"
+    r"|level|cgroup-mode|changes|next-run|utc|corosync_authkey"
 )
 # Numbers inside texts that are those of a process.
 DRAWN = re.compile(r"(?<=\.tmp\.)\d+")

@@ -74,8 +74,7 @@ class Server:
         runner = self.loop.run_until_complete(self.listen())
         self.ready.set()
         self.loop.run_forever()
-        self.loop.run_until_complete(runner.cleanup())
-        self.loop.run_until_complete(finish())
+        self.loop.run_until_complete(finish(runner))
         self.loop.close()
 
     async def listen(self) -> web.AppRunner:
@@ -122,8 +121,12 @@ class Server:
         return self.api.request(request.method, request.rel_url.raw_path, params, user)
 
 
-async def finish() -> None:
-    """Ends what still waits to answer, and lets connections that were broken off close."""
+async def finish(runner: web.AppRunner) -> None:
+    """Breaks connections off, for a farewell over TLS takes as long as the client likes; ends what waits."""
+    for connection in runner.server.connections if runner.server else ():
+        if connection.transport is not None:
+            connection.transport.abort()
+    await runner.cleanup()
     waiting = asyncio.all_tasks() - {asyncio.current_task()}
     for task in waiting:
         task.cancel()

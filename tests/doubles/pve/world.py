@@ -140,7 +140,6 @@ class World:
     local: str = ""
     cluster: str | None = None
     """Its name; None while the node stands alone."""
-    config_version: int = 1
     qdevice: dict[str, Any] = field(default_factory=dict)
     guests: dict[int, Guest] = field(default_factory=dict)
     volumes: dict[tuple[str | None, str], Volume] = field(default_factory=dict)
@@ -159,6 +158,15 @@ class World:
     """Digests of files that are known from elsewhere: a replay knows them, but not what they were made of."""
     random: random.Random = field(default_factory=lambda: random.Random(0))
     pid: int = 1000
+
+    @property
+    def config_version(self) -> int:
+        """That of corosync.conf; kept where worlds that join share it."""
+        return int(self.facts.get("config_version", 1))
+
+    @config_version.setter
+    def config_version(self, version: int) -> None:
+        self.facts["config_version"] = version
 
     # --- files of sections ---
 
@@ -262,7 +270,7 @@ class World:
             "path": "/var/lib/vz",
             "content": "iso,vztmpl,backup,snippets,images,rootdir",
         }
-        return {"local": {**default, "prune-backups": "keep-all=1"}, **self.file("storage")}
+        return {"local": {**default, "priority": 0, "prune-backups": "keep-all=1"}, **self.file("storage")}
 
     def storage(self, name: str, node: str | None = None) -> dict[str, Any]:
         found = self.storages.get(name)
