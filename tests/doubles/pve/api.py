@@ -28,7 +28,6 @@ from tests.doubles.pve.world import Guest, Kind, Node, World
 Handler = Callable[["Call"], Any]
 HANDLERS: dict[tuple[str, str], Handler] = {}
 DAEMONS: list[Callable[[World], None]] = []
-INDEX = schema.Method("GET", "/", {}, False, {}, {}, True)
 TICKET_LIFETIME = 7200.0
 # What needs no ticket (PVE::HTTPServer::auth_handler).
 OPEN = {
@@ -37,6 +36,10 @@ OPEN = {
     ("POST", "/access/ticket"),
     ("GET", "/access/openid"),
 }
+
+
+# The root of the API, which the schema does not have.
+INDEX = schema.Method("GET", "/", {}, False, {}, {}, True)
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,8 @@ class Api:
         self.world = world
         self.faults = faults or Faults()
         self.tickets: dict[str, tuple[str, float]] = {}
+        self.uploads: dict[str, bytes] = {}
+        """Files that came with a request, by the place where they wait."""
         self.log: list[tuple[str, str, dict[str, Any]]] = []
         """Every request that came: for tests that count."""
         load_areas()
@@ -155,6 +160,8 @@ class Api:
         try:
             struck = self.faults.of_request(verb, path)
             delay = sum(fault.stall for fault in struck)
+            if verb not in ("GET", "POST", "PUT", "DELETE"):
+                raise Refusal(f"method '{verb}' not available", 501, bare=True)
             for fault in struck:
                 if not fault.late:
                     fault.act(self.world)

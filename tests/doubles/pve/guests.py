@@ -562,10 +562,15 @@ def restored(volume: Volume, guest: Guest, options: Config, storage: str | None,
 
 
 def require_unmanaged(call: Call, guest: Guest) -> None:
+    """Without `purge` nothing may still name a guest that is destroyed."""
     if guest.vmid in call.world.managed_guests() and not call["purge"]:
         raise Refusal(
             f"unable to remove {guest.noun} {guest.vmid} - used in HA resources and purge parameter not set."
         )
+    for job in () if call["purge"] else call.world.file("replication"):
+        if job.startswith(f"{guest.vmid}-"):
+            found = f"There is a replication job '{job}' for guest '{guest.vmid}'"
+            raise Refusal(f"{found} - Please remove that first.")
 
 
 def forget(call: Call, task: Task, guest: Guest) -> None:

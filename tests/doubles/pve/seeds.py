@@ -16,10 +16,14 @@ A seeder is registered for an operation, as a handler is:
 from __future__ import annotations
 
 import copy
+import functools
+import importlib
 import json
+import pkgutil
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -164,6 +168,14 @@ def seeds(verbs: str, *templates: str) -> Callable[[Seeder], Seeder]:
     return register
 
 
+@functools.cache
+def load_seeders() -> None:
+    """Imports every file `seeds_….py` beside this one: that registers its seeders."""
+    for found in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if found.name.startswith("seeds_"):
+            importlib.import_module(f"{__package__}.{found.name}")
+
+
 def params_of(asked: dict[str, Any]) -> dict[str, Any]:
     """The parameters of a recorded request; a list of pairs is a form with a repeated key."""
     given = asked.get("params") or {}
@@ -181,6 +193,7 @@ def world_for(
     exchange: dict[str, Any], blind: bool = False, release: str = "9.2"
 ) -> tuple[World, str | None]:
     """The world before the exchange, and who asks."""
+    load_seeders()
     asked = exchange["request"]
     path = api.normal(asked["path"])
     found = schema.of(release).lookup(path)
@@ -633,6 +646,11 @@ def locked(shown: Shown, said: re.Match[str]) -> None:
     guest = of_path(shown)
     if guest is not None:
         guest.config["lock"] = said[1]
+
+
+@tells(r"There is a replication job '([^']+)'")
+def replicated(shown: Shown, said: re.Match[str]) -> None:
+    shown.world.file("replication")[said[1]] = {"type": "local", "target": "pve2"}
 
 
 @tells(r"protection mode enabled")

@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The state that exchanges show of storages, pools, options, jobs, the cluster's nodes and networks; see `seeds`."""
+"""The state that exchanges show of storages, pools, options, jobs, the cluster's nodes and networks; see
+`seeds`.
+"""
 
 from __future__ import annotations
 
@@ -116,6 +118,8 @@ def elsewhere(shown: Shown, said: re.Match[str]) -> None:
 @seeds("GET", "/cluster/options")
 def options(shown: Shown) -> None:
     data = dict(shown.data or {})
+    if "mac_prefix" not in data:  # this user sees only what everybody may see
+        shown.world.access.roles.get("Shown", set()).difference_update({"Sys.Audit", "Sys.Modify"})
     allowed = set(data.pop("allowed-tags", []))
     shown.world.options |= data
     told = set(data.get("registered-tags", [])) | set(

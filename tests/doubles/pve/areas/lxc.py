@@ -64,7 +64,8 @@ def usage(world: World, guest: Guest) -> dict[str, Any]:
         "maxdisk": root_size(guest),
     }
     if running:
-        pressure = dict.fromkeys((f"pressure{kind}" for kind in PRESSURES), "0.00")
+        told = () if world.old else PRESSURES
+        pressure = dict.fromkeys((f"pressure{kind}" for kind in told), "0.00")
         live = {"mem": memory * 1024**2 // 20, "disk": root_size(guest) // 10, "pid": 4000 + guest.vmid}
         entry |= {**pressure, **live, "uptime": int(world.clock.now() - guest.started)}
     for key in ("lock", "tags", "template"):
