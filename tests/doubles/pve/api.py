@@ -67,7 +67,7 @@ def handles(verb: str, template: str) -> Callable[[Handler], Handler]:
 
 
 def daemon(work: Callable[[World], None]) -> Callable[[World], None]:
-    """Registers what goes on by itself: it is called before each request, and does what has become due since."""
+    """Registers what goes on by itself: called before each request, it does what has become due since."""
     DAEMONS.append(work)
     return work
 
