@@ -10,8 +10,8 @@ short_description: Tell what there is in a Proxmox VE cluster, as the modules ta
 version_added: 0.1.0
 author: twin.datacenter contributors (@twin-datacenter)
 description:
-  - What it returns under all but RV(version) and RV(nodes) may be given to the module for it as it is; applied
-    to the same cluster it changes nothing.
+  - What it returns under all but RV(version) and RV(nodes) may be given to the module for it as it is;
+    applied to the same cluster it changes nothing.
   - Needs the privileges C(Sys.Audit) on C(/), C(Pool.Audit) on pools, C(Datastore.Audit) on storages,
     C(Mapping.Audit) on mappings and C(VM.Audit) on guests for their replication. What one may not see is not
     told.

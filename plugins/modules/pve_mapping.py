@@ -127,8 +127,9 @@ from functools import partial
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import PURGE, Subject, converge
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.access import ACCESS
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.host import pve_host
-from ansible_collections.twin.datacenter.plugins.module_utils._pve.mapping import KINDS, make, parse_wanted
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.mapping import KINDS
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.mapping_host import read
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.mapping_plan import make, parse_wanted
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.resource_host import apply_kinds
 
 OPTIONS = {

@@ -41,6 +41,7 @@ PURE_FILES = {
     "ha_rule.py",
     "identity.py",
     "mapping.py",
+    "mapping_plan.py",
     "networkd.py",
     "property.py",
     "rc.py",

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Mappings and the devices of nodes, see `mapping`: the only file that reads them."""
+"""Mappings and the devices of nodes, see `mapping_plan`: the only file that reads them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 from .._pci.model import Function, parse_functions
 from .host import PveReader
-from .mapping import KINDS, CurrentMappings, WantedMappings
+from .mapping import KINDS
+from .mapping_plan import CurrentMappings, WantedMappings
 from .resource_host import read_kinds
 
 

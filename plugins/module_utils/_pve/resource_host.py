@@ -56,7 +56,7 @@ def _list(resource: Resource, host: PveReader) -> dict[str, Mapping[str, Any]]:
 def _one(resource: Resource, host: PveReader, name: str) -> Mapping[str, Any]:
     """One of them, as `_read` had it: lists and single answers do not tell the same."""
     if resource.detailed:
-        return _only(host.get(*resource.place(name)))  # type: ignore[no-any-return]
+        return _only(host.get(*resource.place(name)))
     return _list(resource, host).get(name, {})
 
 

@@ -202,3 +202,14 @@ def test_groups_of_version_8_become_rules_within_half_a_minute(cluster: Cluster)
     (rule,) = cluster.ask("GET", "/cluster/ha/rules")
     assert (rule["rule"], rule["nodes"], rule["strict"]) == ("ha-group-legacy", "castor:2,pollux", 1)
     assert cluster.ask("GET", "/cluster/ha/resources/ct:200")["failback"] == 0
+
+
+def test_version_8_has_groups_and_no_rules() -> None:
+    cluster = Cluster(release="8.4")
+    cluster.ask("POST", "/cluster/ha/groups", group="home", nodes="castor:2,pollux:1", nofailback=1)
+    guest = cluster.guest(200, group="home")
+    cluster.after(30)
+    cluster.dies("castor")
+    cluster.after(300)
+    assert guest.node == "pollux"
+    assert cluster.api.request("GET", "/cluster/ha/rules").status == 501
