@@ -39,7 +39,7 @@ OPEN = {
 
 
 # The root of the API, which the schema does not have.
-INDEX = schema.Method("GET", "/", {}, False, {}, {}, True)
+INDEX = schema.Method("", "GET", "/", {}, False, {}, {}, True)
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,9 @@ class Api:
         if user is None and (verb, path) not in OPEN:
             raise unauthorized("No ticket")
         found = schema.of(self.world.release).find(verb, path) if path != "/" else None
-        handler = HANDLERS.get((verb, found[0].template if found else path))
+        handler = HANDLERS.get((verb, found[0].template if found else path)) or (
+            index_of(found[0]) if found else None
+        )
         if handler is None or (found is None and path != "/"):
             raise Refusal(f"Method '{verb} {path}' not implemented", 501)
         if found is None:
@@ -264,6 +266,18 @@ class Api:
 def normal(path: str) -> str:
     path = re.sub(r"^/?(api2/(json|extjs))?(?=/|$)", "", unquote(path))
     return "/" + "/".join(part for part in path.split("/") if part)
+
+
+def index_of(method: schema.Method) -> Handler | None:
+    """The answer of a folder that has no handler: what is below it, under the one name that the schema has
+    for it.
+    """
+    items = method.returns.get("items", {})
+    names = list(items.get("properties") or {}) if method.returns.get("type") == "array" else []
+    below = schema.children(method)
+    if method.verb != "GET" or len(names) > 1 or not below:
+        return None
+    return lambda call: [{names[0] if names else "name": child} for child in below]
 
 
 def refused(refusal: Refusal) -> Response:

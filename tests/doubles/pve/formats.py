@@ -143,6 +143,24 @@ def pool(value: str) -> None:
         raise ValueError(f"pool name '{value}' nested too deeply (max levels = 3)")
 
 
+BOOT_DEVICE = r"(ide|sata|scsi|virtio|net|usb|hostpci)\d+|"
+# The names of processors that are built in (PVE::QemuServer::CPUConfig).
+PROCESSOR = (
+    r"host|max|kvm(32|64)|qemu(32|64)|486|x86-64-v[234](-AES)?|pentium[23]?|core(2)?duo|athlon|phenom|Conroe|Penryn"
+    r"|(Nehalem|Westmere|SandyBridge|IvyBridge|Haswell|Broadwell|Skylake|Cascadelake|Cooperlake|Icelake|SapphireRapids"
+    r"|GraniteRapids|SierraForest|KnightsMill|Opteron_G|EPYC)[\w-]*"
+)
+
+
+def processor(value: str) -> None:
+    name = next(
+        (part for part in value.split(",") if "=" not in part or part.startswith("cputype=")), "kvm64"
+    )
+    name = name.removeprefix("cputype=")
+    if not name.startswith("custom-") and not re.fullmatch(PROCESSOR, name):
+        raise ValueError(f"Built-in cputype '{name}' is not defined (missing 'custom-' prefix?)")
+
+
 def protocol(value: str) -> None:
     if value.lower() not in PROTOCOLS.split() and not (value.isdigit() and int(value) < 256):
         raise ValueError(f"unknown protocol '{value}'")
@@ -331,6 +349,12 @@ FORMATS: dict[str, Format] = {
             for name in ("vendor-id", "device-id", "sub-vendor-id", "sub-device-id")
         },
     },
+    "pve-qm-bootdev": matches(BOOT_DEVICE, "invalid boot device '{value}'"),
+    "pve-qm-boot": {
+        "legacy": {"type": "string", "pattern": "[acdn]{1,4}", "optional": 1, "default_key": 1},
+        "order": {"type": "string", "format": "pve-qm-bootdev-list", "optional": 1},
+    },
+    "pve-vm-cpu-conf": processor,
     "pve-qm-ipconfig": {
         "ip": {"type": "string", "format": "pve-ipv4-config", "optional": 1},
         "gw": {"type": "string", "format": "ipv4", "optional": 1, "requires": "ip"},

@@ -30,6 +30,7 @@ NUMBERED = {
 }  # fmt: skip
 DIGITS = re.compile(r"([a-z]+)(0|[1-9]\d*)")
 NUMBER = re.compile(r"[+-]?(\d+\.\d+|\d+\.|\.\d+|\d+)([eE][+-]?\d+)?")
+ENUMERATION = re.compile(r"[a-z/][\w/.-]*(\|[a-z/][\w/.-]*)+")
 INTEGER = re.compile(r"[+-]?\d+")
 
 
@@ -37,6 +38,7 @@ INTEGER = re.compile(r"[+-]?\d+")
 class Method:
     """One operation: GET /nodes/{node}/qemu."""
 
+    release: str
     verb: str
     template: str
     properties: dict[str, Property]
@@ -165,6 +167,7 @@ def of(release: str) -> Schema:
 def method(release: str, template: str, verb: str) -> Method:
     entry = raw(release)[template][verb]
     return Method(
+        release,
         verb,
         template,
         entry["parameters"],
@@ -173,6 +176,15 @@ def method(release: str, template: str, verb: str) -> Method:
         entry["returns"],
         entry["token"],
     )
+
+
+def children(method: Method) -> list[str]:
+    """The fixed names right below an operation's path."""
+    start = method.template.rstrip("/") + "/"
+    below = {
+        each.removeprefix(start).partition("/")[0] for each in raw(method.release) if each.startswith(start)
+    }
+    return sorted(name for name in below if not name.startswith("{"))
 
 
 def scalar(value: Any) -> str:
@@ -284,6 +296,7 @@ def from_usage(usage: str) -> dict[str, Property] | None:
     return {
         name: {
             "type": kinds.get(kind, "string"),
+            **({"enum": kind.split("|")} if ENUMERATION.fullmatch(kind) and kind not in kinds else {}),
             **({"optional": 1} if optional and (inner or not closed) or (inner and optional) else {}),
             **({"default_key": 1} if closed else {}),
         }

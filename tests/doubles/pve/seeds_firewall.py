@@ -215,5 +215,5 @@ def references(shown: Shown) -> None:
 
 @tells(r"cfs-lock '[^']+' error: no quorum!")
 def without_quorum(shown: Shown, said: re.Match[str]) -> None:
-    for name in ("pve2", "pve3"):
+    for name in ("gone", "lost"):
         shown.add_node(name).online = False
