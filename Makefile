@@ -206,6 +206,10 @@ format: venv ## lay out the Python code, repair what ruff can repair
 action-group: ## write meta/runtime.yml from plugins/modules
 	python3 tests/gates/action_group.py
 
+.PHONY: pve-tables
+pve-tables: venv ## write the tables of what the API of Proxmox VE takes, out of its schema
+	python3 -m tests.gates.pve_tables
+
 .PHONY: docs
 docs: venv ## the reference of the modules, plugins and roles, into build/docs
 	tests/gates/docs

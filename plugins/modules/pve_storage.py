@@ -13,7 +13,7 @@ description:
   - Makes, changes and removes the definitions of any number of storages. What lies on them is never touched.
   - What nobody declares is left alone. Settings are compared by their meaning, lists without regard to order.
   - A definition that somebody else changes in the meantime is not overwritten.
-  - Needs the privilege C(Datastore.Allocate) on C(/storage).
+  - Needs the privileges C(Datastore.Allocate) and C(Datastore.Audit) on C(/storage).
 options:
   storages:
     description: The storages.

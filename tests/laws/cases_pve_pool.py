@@ -56,6 +56,9 @@ CASES = [
     case("members in and out", {"name": "prod/web", "guests": [101, 103], "storages": []}),
     case("a guest moves from another pool", {"name": "lab", "guests": [102, 100]}),
     case(
+        "members change places", {"name": "lab", "guests": [100]}, {"name": "prod/web", "guests": [101, 102]}
+    ),
+    case(
         "absent with what lies within",
         {"name": "prod", "state": "absent"},
         {"name": "prod/web", "state": "absent"},

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -75,9 +76,10 @@ def access_of(params: Mapping[str, Any], environment: Mapping[str, str]) -> Acce
     token = str(given["api_token_id"] or "")
     # USER!NAME, as PVE writes it, or NAME alone.
     user, _mark, name = token.rpartition("!")
+    host, port = _place(str(given["api_host"] or ""))
     access = Access(
-        host=str(given["api_host"] or ""),
-        port=int(given["api_port"] or 8006),
+        host=host,
+        port=int(port or given["api_port"] or 8006),
         user=user or str(given["api_user"] or ""),
         password=str(given["api_password"] or ""),
         token_id=name,
@@ -103,6 +105,12 @@ def access_of(params: Mapping[str, Any], environment: Mapping[str, str]) -> Acce
 def _given(params: Mapping[str, Any], key: str, environment: Mapping[str, str]) -> Any:
     value = params.get(key)
     return environment.get(_ENVIRONMENT[key]) if value is None else value
+
+
+def _place(host: str) -> tuple[str, str]:
+    """Host and port of ``castor``, ``castor:8006``, ``[2001:db8::11]:8006`` and ``https://castor:8006/``."""
+    match = re.fullmatch(r"(?:https://)?(\[[^\]]+\]|[^:/]+)(?::(\d+))?/?", host)
+    return (match[1].strip("[]"), match[2] or "") if match else (host, "")
 
 
 def _verify(given: Mapping[str, Any]) -> bool | str:

@@ -109,10 +109,11 @@ class PveReader:
                 self.counts[kind] += 1
             try:
                 answer = self.transport.request(method, path, params or {})
-                if answer.status < 400:
+                if answer.status >= 400:
+                    raise error_of(answer, method, path)
+                with self._counting:
                     self.writes += method != "GET"
-                    return answer.data
-                raise error_of(answer, method, path)
+                return answer.data
             except TwinError as error:
                 if not may_be_repeated(method, error):
                     raise
@@ -167,7 +168,7 @@ class HttpsTransport:
         self._access = access
         self.tickets = 0
         self._login = threading.Lock()
-        host = f"[{access.host}]" if ":" in access.host and not access.host.startswith("[") else access.host
+        host = f"[{access.host}]" if ":" in access.host else access.host
         self._url = f"https://{host}:{access.port}/api2/json/"
         self._session = ProxmoxHttpSession()
         self._session.mount("https://", _adapter(access.fingerprint))
@@ -224,15 +225,10 @@ class HttpsTransport:
         except errors.ConnectTimeout as error:
             raise NotSent(wanted, f"{where} does not answer", "see that it is up") from error
         except errors.Timeout as error:
-            raise Dropped(
-                wanted,
-                f"{where} did not answer within {self._access.api_timeout:g} s",
-                "look what it is doing",
-            ) from error
-        except errors.ConnectionError as error:
-            kind = (
-                NotSent if "NewConnectionError" in repr(error) or "NameResolution" in repr(error) else Dropped
-            )
+            said = f"{where} did not answer within {self._access.api_timeout:g} s"
+            raise Dropped(wanted, said, "look what it is doing") from error
+        except (errors.ConnectionError, errors.ChunkedEncodingError) as error:
+            kind = NotSent if re.search("NewConnection|NameResolution", repr(error)) else Dropped
             raise kind(wanted, f"no connection to {where} ({_last(error)})", "see that it is up") from error
         return _answer_of(response.status_code, response.reason or "", response.text)
 

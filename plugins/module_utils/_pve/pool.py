@@ -4,7 +4,8 @@
 """Pools: names under which guests and storages are gathered, for the rights to them. Pure.
 
 A pool's guests and storages are no settings to PVE but members, added and taken out by calls of their own.
-A guest is in one pool only: PVE moves it there from another.
+A guest is in one pool only: PVE moves it there from another, which may be declared too, so what is to be done
+is worked out of the members at that moment. Those that somebody else has put in meanwhile are left alone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from .._core.plan import Step
 from .resource import Request, Resource
 from .schema import Field
+from .table import wire
 from .tables import pool as calls
 
 _MEMBERS = {"guests": "vms", "storages": "storage"}
@@ -33,16 +35,18 @@ def _of_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 def _requests(resource: Resource, step: Step, _digest: str) -> Iterator[Request]:
     path, name = resource.place(step.args["name"])
-    settings, seen = step.args["settings"], step.args.get("seen", {})
-    comment = {"comment": settings["comment"] or ""} if "comment" in settings else {}
+    settings, seen, now = (step.args.get(key, {}) for key in ("settings", "seen", "now"))
+    # Of a pool nothing is deleted: what is to be no comment is an empty one.
+    comment = wire(resource.update, {key: settings[key] or "" for key in ("comment",) if key in settings})
     if step.verb == "create":
         yield "POST", path, {**name, **comment}
     elif comment:
         yield "PUT", path, {**name, **comment}
     for key, parameter in _MEMBERS.items():
-        wanted = [] if step.verb == "remove" else settings.get(key, seen.get(key, []))
-        gone = [member for member in seen.get(key, []) if member not in wanted]
-        new = [member for member in wanted if member not in seen.get(key, [])]
+        here = now.get(key, [])
+        wanted = [] if step.verb == "remove" else settings.get(key, seen.get(key)) or []
+        gone = [member for member in seen.get(key, []) if member not in wanted and member in here]
+        new = [member for member in settings.get(key) or [] if member not in here]
         if new:
             yield "PUT", path, {**name, parameter: ",".join(new), "allow-move": "1"}
         if gone:
@@ -64,6 +68,7 @@ POOL = Resource(
     by_query=True,
     detailed=True,
     nested=True,
+    moving=frozenset(_MEMBERS),
     of_answer=_of_answer,
     requests=_requests,
 )

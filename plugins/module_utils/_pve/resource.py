@@ -39,6 +39,7 @@ class Resource:
     :param detailed: whether the list does not tell all of one, so that each is asked for by itself.
     :param nested: whether an id with slashes lies within another.
     :param destroys: whether removing one may lose data, so that ``allow_destroy`` must name it.
+    :param moving: settings that change with those of another one, so that a step must look at them anew.
     :param of_answer: what PVE answers for one, as settings.
     :param leaving: whether one that is still told of is already on its way out.
     :param requests: the requests of a step, where they are not the usual ones: see `requests_of`.
@@ -55,6 +56,7 @@ class Resource:
     detailed: bool = False
     nested: bool = False
     destroys: bool = False
+    moving: frozenset[str] = frozenset()
     of_answer: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
     leaving: Callable[[Mapping[str, Any]], bool] = lambda _found: False
     requests: Callable[[Resource, Step, str], Iterator[Request]] | None = None
@@ -227,7 +229,7 @@ def _step(
 
 def _creation(resource: Resource, item: WantedResource) -> Step:
     title = resource.title(item.name)
-    settings = {key: value for key, value in item.settings.items() if value not in (None, "")}
+    settings = {key: value for key, value in item.settings.items() if not tables.is_nothing(value)}
     missing = [
         key
         for key, of in resource.create.items()
@@ -277,18 +279,15 @@ def shown(value: Any) -> str:
         return ",".join(f"{key}={shown(item)}" for key, item in value.items())
     if isinstance(value, list):
         return ", ".join(map(shown, value)) or "nothing"
-    return (
-        "nothing"
-        if value is None or value == ""
-        else repr(value)
-        if isinstance(value, str) and " " in value
-        else str(value)
-    )
+    if tables.is_nothing(value):
+        return "nothing"
+    return repr(value) if isinstance(value, str) and " " in value else str(value)
 
 
 def is_as_seen(resource: Resource, seen: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether one is still what the plan was made upon; what is no setting of it may have changed."""
-    then, now = ({key: found[key] for key in resource.table if key in found} for found in (seen, now))
+    lasting = resource.table.keys() - resource.moving
+    then, now = ({key: found[key] for key in lasting if key in found} for found in (seen, now))
     return then.keys() == now.keys() and all(
         tables.same(resource.table, key, then[key], now[key]) for key in then
     )
@@ -297,6 +296,7 @@ def is_as_seen(resource: Resource, seen: Mapping[str, Any], now: Mapping[str, An
 def requests_of(resource: Resource, step: Step, digest: str) -> Iterator[Request]:
     """The requests that a step stands for.
 
+    :param step: its ``now`` is what there is at this moment, where ``seen`` is what the plan was made upon.
     :param digest: what PVE calls the state upon which the change is made; empty where it has no such thing.
     """
     if resource.requests is not None:
@@ -311,19 +311,15 @@ def requests_of(resource: Resource, step: Step, digest: str) -> Iterator[Request
         seen = step.args["seen"]
         kept = {key: seen[key] for key in sorted(resource.resent) if key in seen}
         guard = {"digest": digest} if digest else {}
-        yield (
-            "PUT",
-            path,
-            {**params, **tables.wire(resource.update, kept), **written(resource.update, step), **guard},
-        )
+        params |= {**tables.wire(resource.update, kept), **written(resource.update, step), **guard}
+        yield "PUT", path, params
 
 
 def written(table: Table, step: Step) -> dict[str, Any]:
     """What a step sets and unsets, as parameters."""
     settings = step.args["settings"]
-    params = tables.wire(
-        table, {key: value for key, value in settings.items() if value is not None}, step.key
-    )
+    kept = {key: value for key, value in settings.items() if value is not None}
+    params = tables.wire(table, kept, step.key)
     gone = [key for key, value in settings.items() if value is None]
     secrets = {key: secret.text for key, secret in step.args.get("secrets", {}).items()}
     return {**params, **secrets, **({"delete": ",".join(gone)} if gone else {})}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from .._core.plan import Step
@@ -80,9 +81,10 @@ def apply(resource: Resource, host: PveHost, step: Step) -> dict[str, Any] | Non
     digest = ""
     if step.verb != "create":
         answer = _one(resource, host, step.args["name"])
-        digest = str(answer.get("digest", ""))
-        if not is_as_seen(resource, step.args["seen"], _settings(resource, answer)):
+        digest, now = str(answer.get("digest", "")), _settings(resource, answer)
+        if not is_as_seen(resource, step.args["seen"], now):
             raise Changed(step.key, "somebody changed it after it was read", "run this again")
+        step = replace(step, args={**step.args, "now": now})
     told: dict[str, Any] = {}
     for method, path, params in requests_of(resource, step, digest):
         told |= run_task(host, path, params, method=method)

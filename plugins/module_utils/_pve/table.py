@@ -116,21 +116,22 @@ def drift(table: Table, wanted: Mapping[str, Any], current: Mapping[str, Any]) -
     """What of the declared values the system does not have, in normal form; None for a key that must go.
 
     A key that is not set counts as its default: ``onboot: false`` holds where there is no onboot. An empty
-    text asks for nothing, and is unset where there is one: PVE keeps no empty comments.
+    text or list asks for nothing, and is unset where there is something: PVE keeps no empty comments.
     """
     defaults = {
         key: field.default
         for key in wanted
         if (field := field_of(table, key)) is not None and field.default is not None and key not in current
     }
-    present = {key: value for key, value in wanted.items() if value not in (None, "")}
+    present = {key: value for key, value in wanted.items() if not is_nothing(value)}
     changed = differing(present, {**defaults, **current}, lambda key, new, old: same(table, key, new, old))
-    gone = {
-        key: None
-        for key, value in wanted.items()
-        if key in current and (value is None or (value == "" and current[key] != ""))
-    }
-    return {**changed, **gone}
+    gone = {key: None for key in wanted.keys() - present.keys() if not is_nothing(current.get(key))}
+    return {key: {**changed, **gone}[key] for key in wanted if key in changed or key in gone}
+
+
+def is_nothing(value: Any) -> bool:
+    """Whether a value in normal form says as much as none."""
+    return value is None or value == "" or value == []
 
 
 def wire(table: Table, values: Mapping[str, Any], what: str = "request") -> dict[str, Any]:

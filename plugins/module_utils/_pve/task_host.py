@@ -85,12 +85,14 @@ def last_lines(host: PveReader, upid: Upid) -> tuple[str, ...]:
 
 def _cancel(host: PveHost, upid: Upid) -> None:
     """Tell a task to stop, and say what it was doing."""
-    host.delete(upid.path)
+    said = f"it was not over after {host.timeout:g} s and was told to stop"
+    try:
+        host.delete(upid.path)
+    except TwinError as error:
+        said = f"it was not over after {host.timeout:g} s, and cannot be told to stop ({error.answered})"
     end = time.monotonic() + _GRACE
     while exit_status(host.poll(f"{upid.path}/status")) is None and time.monotonic() < end:
         host.sleep(_LONGEST_PAUSE)
-    log = last_lines(host, upid)
-    raise TaskTimeout(
-        upid.sentence, f"it was not over after {host.timeout:g} s and was told to stop",
-        "look at its log, or give it a longer timeout", upid=str(upid), log=list(log),
-    )  # fmt: skip
+    log = list(last_lines(host, upid))
+    remedy = "look at its log, or give it a longer timeout"
+    raise TaskTimeout(upid.sentence, said, remedy, upid=str(upid), log=log)

@@ -18,6 +18,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._pve.access import
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.errors import Answer
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.host import LocalTransport, PveHost
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.task_host import run_task, running_task
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.tasks import is_upid, parse_upid
 
 UPID = "UPID:castor:0000022A:0007CED0:6B00713A:vzcreate:200:root@pam:"
 TASK = f"nodes/castor/tasks/{UPID}"
@@ -214,6 +215,26 @@ def test_a_task_that_takes_too_long_is_told_to_stop() -> None:
     assert caught.value.facts["log"] == ["copying"]
 
 
+def test_a_task_that_cannot_be_told_to_stop_is_told_of_too() -> None:
+    denied = said(403, "Permission check failed (/nodes/castor, Sys.Modify)")
+    host, _wire, _slept = host_of(Answer(200, data=UPID), RUNS, denied, OK, Answer(200, data=[]), timeout=0)
+    with pytest.raises(errors.TaskTimeout, match="cannot be told to stop .*Sys.Modify"):
+        run_task(host, "x")
+
+
+def test_the_name_of_a_task_is_read() -> None:
+    upid = parse_upid("UPID:pve-1:000002A4:0007D120:6B007140:startall::ansible@pve!twin:")
+    assert (upid.node, upid.type, upid.id, upid.user, upid.start) == (
+        "pve-1",
+        "startall",
+        "",
+        "ansible@pve!twin",
+        0x6B007140,
+    )
+    assert upid.sentence == "task startall on pve-1"
+    assert not is_upid(None) and not is_upid("UPID:bogus") and not is_upid({"a": 1})
+
+
 def test_a_task_that_runs_already_is_found() -> None:
     task = {"upid": UPID, "type": "vzcreate", "id": "200", "status": "RUNNING"}
     host, _wire, _slept = host_of(Answer(200, data=[{**task, "id": "201"}, {**task, "endtime": 1}, task]))
@@ -293,3 +314,18 @@ def test_access_from_the_environment_and_from_options() -> None:
 def test_access_that_cannot_be(params: dict[str, Any], says: str) -> None:
     with pytest.raises(Refused, match=says):
         access_of(params, {})
+
+
+@pytest.mark.parametrize(
+    ("given", "host", "port"),
+    [
+        ("castor", "castor", 8006),
+        ("castor:443", "castor", 443),
+        ("https://castor.example.org:8006/", "castor.example.org", 8006),
+        ("2001:db8::11", "2001:db8::11", 8006),
+        ("[2001:db8::11]:443", "2001:db8::11", 443),
+    ],
+)
+def test_the_ways_to_write_a_host(given: str, host: str, port: int) -> None:
+    access = access_of({"api_host": given}, ENVIRONMENT)
+    assert (access.host, access.port) == (host, port)

@@ -80,7 +80,11 @@ def test_made_changed_and_removed(host: DoubleHost) -> None:
         "change group old: set comment from gone to kept",
         "remove group lab-a",
     ]
-    assert outcome.plan.before == {"group new": None, "group old": {"comment": "gone"}, "group lab-a": {"users": ""}}
+    assert outcome.plan.before == {
+        "group new": None,
+        "group old": {"comment": "gone"},
+        "group lab-a": {"users": ""},
+    }
     assert outcome.plan.after == {
         "group new": {"comment": "fresh"},
         "group old": {"comment": "kept"},
@@ -113,6 +117,21 @@ def test_d2_a_secret_is_given_when_made_and_again_only_when_asked(host: DoubleHo
     assert run(host, USER, wanted).plan.sentences == ["create user new@pve with comment x"]
     assert not run(host, USER, wanted).plan.changed
     assert host.world.access.users["new@pve"].password == CANARY
+
+
+def test_d4_two_differing_keys_are_one_change(host: DoubleHost) -> None:
+    outcome = run(host, USER, item("ssa@pve", comment="x", email="ssa@example.org"))
+    assert [step.key for step in outcome.plan.steps] == ["user ssa@pve"]
+    assert host.changes == ["PUT /access/users/ssa@pve"]
+
+
+def test_d5_what_is_to_go_needs_a_name_only(host: DoubleHost) -> None:
+    run(host, USER, {"name": "ssa@pve", "state": "absent"})
+    assert "ssa@pve" not in host.world.access.users
+
+
+def test_d6_an_empty_comment_is_no_comment(host: DoubleHost) -> None:
+    assert not run(host, USER, item("ssa@pve", comment="")).plan.changed
 
 
 def test_d7_false_is_a_value(host: DoubleHost) -> None:

@@ -19,7 +19,7 @@ def test_the_tables_are_what_the_schema_gives() -> None:
     made = dict(pve_tables.table_files(pve_tables.endpoints_of(pve_tables.RELEASE)))
     there = {path.name: path.read_text() for path in pve_tables.TABLES.glob("*.py")}
     del there["__init__.py"]
-    assert there == made, "run: python3 -m tests.gates.pve_tables"
+    assert there == made, "run: make pve-tables"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,13 @@ def test_drift_is_seen_and_sent(of: Any, key: str, wanted: Any, answered: Any, s
 def test_null_asks_that_a_key_is_not_set() -> None:
     wanted = table.checked(lxc.CONFIG, {"onboot": None, "tags": None}, "x")
     assert table.drift(lxc.CONFIG, wanted, table.known(lxc.CONFIG, {"onboot": 1})) == {"onboot": None}
+
+
+@pytest.mark.parametrize("nothing", [None, "", []])
+def test_nothing_is_what_is_not_set(nothing: Any) -> None:
+    wanted = table.checked(lxc.CONFIG, {"tags": nothing}, "x")
+    assert table.drift(lxc.CONFIG, wanted, {}) == {}
+    assert table.drift(lxc.CONFIG, wanted, table.known(lxc.CONFIG, {"tags": "a"})) == {"tags": None}
 
 
 def test_what_a_newer_release_has_is_kept_as_it_is() -> None:

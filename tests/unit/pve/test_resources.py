@@ -1,0 +1,188 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pools, storages and options of the datacenter: faults at every request, rights, the number of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
+from ansible_collections.twin.datacenter.plugins.module_utils._core.module import reconcile
+from ansible_collections.twin.datacenter.plugins.module_utils._pve import errors
+from tests.doubles.pve.access import Grant, Pool, Token, User
+from tests.doubles.pve.faults import Fault
+from tests.doubles.pve_host import DoubleHost
+from tests.laws import cases_pve_datacenter, cases_pve_pool, cases_pve_storage
+from tests.laws.laws import Case, comparable, picture, run
+
+CASES = [*cases_pve_pool.CASES, *cases_pve_storage.CASES, *cases_pve_datacenter.CASES]
+WRITES = "^(POST|PUT|DELETE) "
+LOCK = "error during cfs-locked 'file-user_cfg' operation: got lock request timeout"
+
+
+def host_of(case: Case) -> DoubleHost:
+    host = case.host()
+    assert isinstance(host, DoubleHost)
+    return host
+
+
+def writing() -> Iterator[Any]:
+    """Each case with the number of each of its requests that write."""
+    for case in CASES:
+        host = host_of(case)
+        run(case, host)
+        for number in range(1, len(host.changes) + 1):
+            yield pytest.param(case, number, id=f"{case}-{number}")
+
+
+@pytest.mark.parametrize(("case", "number"), [*writing()])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"text": "unexpected"},
+        {"drop": True},
+        {"drop": True, "late": True},
+        {"text": "Broken pipe", "status": 596, "late": True},
+        {"text": "cfs-lock 'file-user_cfg' error: no quorum!"},
+    ],
+    ids=["refused", "dropped before", "dropped after", "proxy broke after", "no quorum"],
+)
+def test_a_run_that_breaks_off_is_told_and_the_next_one_finishes(
+    case: Case, number: int, fault: dict[str, Any]
+) -> None:
+    whole, host = host_of(case), host_of(case)
+    run(case, whole)
+    host.api.faults.requests.append(Fault(WRITES, after=number, **fault))
+    with pytest.raises(TwinError) as caught:
+        run(case, host)
+    assert "another run does the rest" in str(caught.value)
+    assert len(caught.value.facts["done"]) + len(caught.value.facts["left"]) == len(
+        run(case, host_of(case), check=True).plan.due
+    )
+    run(case, host)
+    assert comparable(picture(case, host)) == comparable(picture(case, whole))
+
+
+@pytest.mark.parametrize(("case", "number"), [*writing()])
+def test_a_lock_and_a_connection_that_is_not_there_are_waited_for(case: Case, number: int) -> None:
+    whole, host = host_of(case), host_of(case)
+    run(case, whole)
+    host.api.faults.requests.append(Fault(WRITES, text=LOCK, after=number, times=2))
+    host.api.faults.requests.append(Fault("^GET ", text="Connection refused", status=595, times=2))
+    run(case, host)
+    assert comparable(picture(case, host)) == comparable(picture(case, whole))
+
+
+def as_user(host: DoubleHost, **grants: str) -> DoubleHost:
+    """The same cluster as a token sees it that has but these privileges, by path."""
+    access = host.world.access
+    access.users["ansible@pve"] = User(tokens={"twin": Token(privsep=0)})
+    for number, (path, privileges) in enumerate(grants.items()):
+        access.roles[f"Twin{number}"] = set(privileges.split())
+        access.acl[Grant(path, "user", "ansible@pve", f"Twin{number}")] = 1
+    return DoubleHost(host.world, user="ansible@pve!twin")
+
+
+RIGHTS = {
+    "pve_pool": {
+        "/pool": "Pool.Allocate Pool.Audit",
+        "/vms": "VM.Allocate VM.Audit",
+        "/storage": "Datastore.Allocate Datastore.Audit",
+    },
+    "pve_storage": {"/storage": "Datastore.Allocate Datastore.Audit"},
+    "pve_datacenter": {"/": "Sys.Modify Sys.Audit"},
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_documented_privileges_suffice(case: Case) -> None:
+    host = as_user(host_of(case), **RIGHTS[case.module])
+    run(case, host)
+    assert not run(case, host, check=True).plan.changed or case.params.get("update_secrets")
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if run(case, case.host(), check=True).plan.changed], ids=str
+)
+def test_without_them_nothing_is_done_and_the_missing_one_is_named(case: Case) -> None:
+    host = as_user(host_of(case), **{"/": "Sys.Audit Pool.Audit Datastore.Audit VM.Audit"})
+    before = picture(case, host)
+    with pytest.raises(
+        TwinError, match=r"give the user or token a role with [\w.]+ on /|a role that may do this"
+    ):
+        run(case, host)
+    assert picture(case, host) == before
+
+
+def test_what_is_unchanged_costs_one_request_and_pools_one_more_each() -> None:
+    host = DoubleHost()
+    host.world.access.pools |= {f"p{number}": Pool() for number in range(20)}
+    case = cases_pve_pool.case("many", *({"name": f"p{number}"} for number in range(20)), fresh=lambda: host)
+    run(case, host, check=True)
+    assert host.counts["requests"] == 0, "it is the reader that asked"
+    assert len(host.api.log) == 21
+
+
+def test_a_guest_that_is_not_there_is_found_out() -> None:
+    """PVE takes any number into a pool and shows only those that it knows."""
+    host = DoubleHost()
+    case = cases_pve_pool.case("x", {"name": "prod", "guests": [4711]}, fresh=lambda: host)
+    with pytest.raises(TwinError, match="yet read again the host still needs"):
+        run(case, host)
+
+
+def test_d15_members_are_in_the_diff() -> None:
+    case = cases_pve_pool.case("x", {"name": "prod/web", "guests": [101, 103]})
+    plan = run(case, case.host(), check=True).plan
+    assert plan.sentences == ["change pool prod/web: set guests from 100, 101 to 101, 103"]
+    assert plan.before == {"pool prod/web": {"guests": ["100", "101"]}}
+    assert plan.after == {"pool prod/web": {"guests": ["101", "103"]}}
+
+
+def test_a_storage_of_another_type_is_refused_before_anything_is_touched() -> None:
+    host = cases_pve_storage.storages()
+    case = cases_pve_storage.case(
+        "x",
+        {"name": "new", "type": "dir", "settings": {"path": "/x"}},
+        {"name": "tank", "type": "dir"},
+        fresh=lambda: host,
+    )
+    with pytest.raises(
+        TwinError, match="storage tank has type zfspool, which PVE cannot change to dir; remove it"
+    ):
+        run(case, host)
+    assert host.changes == []
+
+
+def test_a_new_storage_needs_its_type() -> None:
+    case = cases_pve_storage.case("x", {"name": "new", "settings": {"path": "/x"}})
+    with pytest.raises(
+        TwinError, match="storage new is not there and cannot be made, for type is missing; give it"
+    ):
+        run(case, case.host())
+
+
+def test_what_pve_alone_can_judge_is_told_by_parameter() -> None:
+    case = cases_pve_storage.case("x", {"name": "new", "type": "dir", "settings": {"content": ["images"]}})
+    with pytest.raises(TwinError, match="missing value for required option 'path'"):
+        run(case, case.host())
+
+
+def test_a_digest_that_is_no_longer_true_is_refused_by_pve_too() -> None:
+    """Between the second reading and the write: the digest is what guards that moment."""
+    host = cases_pve_storage.storages()
+    put = host.put
+
+    def meddle(path: str, params: Any = None) -> Any:
+        host.world.file("storage")["lab-a"]["content"] = "vztmpl"
+        return put(path, params)
+
+    host.put = meddle  # type: ignore[method-assign]
+    case = cases_pve_storage.case("x", {"name": "old", "settings": {"content": ["iso"]}})
+    with pytest.raises(TwinError, match="detected modified configuration") as caught:
+        reconcile(case.subject, case.params, host.reader(), host)
+    assert isinstance(caught.value.__cause__, errors.Changed)
+    assert host.world.file("storage")["old"]["content"] == "iso,backup"
