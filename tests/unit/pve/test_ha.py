@@ -18,8 +18,6 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.errors impor
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Outcome, Subject, reconcile
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.errors import Changed
 from ansible_collections.twin.datacenter.plugins.modules import pve_ha_resource, pve_ha_rule
-from tests.doubles.pve.access import Grant, User
-from tests.doubles.pve.faults import Fault
 from tests.doubles.pve.world import Guest
 from tests.doubles.pve_host import DoubleHost
 from tests.laws.cases_pve_ha import cluster, managed
@@ -178,42 +176,6 @@ def test_guests_change_places_though_each_rule_is_judged_by_itself() -> None:
         "create HA rule home-castor with type node-affinity, nodes castor, resources ct:100, ct:101",
     ]
     assert not run(host, RULE, *items).plan.changed
-
-
-@pytest.mark.parametrize("number", range(1, 4))
-def test_broken_off_at_any_request_a_second_run_does_the_rest(number: int) -> None:
-    host = managed()
-    items = [
-        {"sid": "ct:100", "state": "stopped"},
-        {"sid": "ct:101", "state": "absent"},
-        {"sid": "vm:200", "max_restart": 1},
-    ]
-    host.api.faults.requests.append(Fault("PUT|DELETE", status=500, text="internal error", after=number))
-    with pytest.raises(TwinError) as caught:
-        run(host, RESOURCE, *items)
-    assert len(caught.value.facts["done"]) == number - 1
-    run(host, RESOURCE, *items)
-    assert not run(host, RESOURCE, *items).plan.changed
-
-
-# ---- rights --------------------------------------------------------------------------------------
-
-
-def limited(host: DoubleHost, *privileges: str) -> DoubleHost:
-    """The same cluster, asked by somebody with these privileges on everything."""
-    access = host.world.access
-    access.users["ha@pve"] = User()
-    access.roles["HA"] = set(privileges)
-    access.acl[Grant("/", "user", "ha@pve", "HA")] = 0
-    return DoubleHost(host.world, "ha@pve")
-
-
-def test_the_documented_privileges_suffice() -> None:
-    host = limited(managed(), "Sys.Audit", "Sys.Console")
-    run(host, RULE, {"name": "lab-old", "state": "absent"})
-    run(host, RESOURCE, {"sid": "ct:101", "state": "absent"}, {"sid": "ct:100", "max_restart": 2})
-    with pytest.raises(TwinError, match="give the user or token a role with Sys.Console on /"):
-        run(limited(managed(), "Sys.Audit"), RESOURCE, {"sid": "ct:101", "state": "absent"})
 
 
 # ---- what becomes of a declaration ---------------------------------------------------------------

@@ -11,12 +11,10 @@ import pytest
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import (
     Refused,
-    TwinError,
     Unreachable,
 )
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Outcome, reconcile
 from ansible_collections.twin.datacenter.plugins.modules.pve_mapping import SUBJECT
-from tests.doubles.pve.access import Grant, User
 from tests.doubles.pve_host import DoubleHost
 from tests.laws.cases_pve_mapping import device, servers
 
@@ -109,17 +107,3 @@ def test_bad_input_is_told_before_anything_is_asked(item: Mapping[str, Any], sen
 def test_a_new_mapping_needs_lines() -> None:
     with pytest.raises(Refused, match="pci mapping t4 is not there and cannot be made, for map is missing"):
         run(servers(), {"name": "t4", "description": "the card of both"})
-
-
-def test_the_documented_privileges_suffice() -> None:
-    host = servers()
-    access = host.world.access
-    access.users["gpu@pve"] = User()
-    access.roles["GPU"] = {"Mapping.Modify", "Mapping.Audit"}
-    access.roles["Look"] = {"Sys.Audit"}
-    access.acl[Grant("/mapping/pci", "user", "gpu@pve", "GPU")] = 1
-    access.acl[Grant("/", "user", "gpu@pve", "Look")] = 0
-    limited = DoubleHost(host.world, "gpu@pve")
-    run(limited, FOUND, {"name": "gpu", "state": "absent"})
-    with pytest.raises(TwinError, match="Mapping.Modify on /mapping/usb"):
-        run(limited, {"name": "key", "type": "usb", "map": ["node=castor,id=0529:0003"]})

@@ -12,7 +12,6 @@ import pytest
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused, TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Outcome, reconcile
 from ansible_collections.twin.datacenter.plugins.modules.pve_replication import SUBJECT
-from tests.doubles.pve.access import Grant, User
 from tests.doubles.pve.world import Guest, Volume
 from tests.doubles.pve_host import DoubleHost
 from tests.laws.cases_pve_replication import servers
@@ -98,15 +97,3 @@ def test_what_pve_refuses_is_told_as_it_says_it() -> None:
         run(host, JOB)
     with pytest.raises(TwinError, match="unable to parse calendar event"):
         run(servers(), {"name": "102-0", "target": "pollux", "schedule": "now and then"})
-
-
-def test_the_documented_privileges_suffice() -> None:
-    host = pair()
-    access = host.world.access
-    access.users["rep@pve"] = User()
-    access.roles["Rep"] = {"VM.Audit", "VM.Replicate"}
-    access.acl[Grant("/vms/100", "user", "rep@pve", "Rep")] = 1
-    limited = DoubleHost(host.world, "rep@pve")
-    run(limited, JOB)
-    run(limited, {**JOB, "schedule": "*/10"})
-    run(limited, {"name": "100-0", "state": "absent"})
