@@ -53,6 +53,7 @@ To add an area: put a file into `areas`; it is found by itself. A handler is a f
   `world.file_digest(name)`, compared by `world.require_digest(name, call["digest"])`; before a write ask
   `world.require_writable(name)`. What belongs to a node goes into `world.nodes[name].facts`, the rest into
   `world.facts`.
+* What goes on by itself as time passes is `@daemon`, a function of the world that does what has become due.
 * Work in the background is `call.task("hamigrate", subject, worker)`, which returns the UPID.
 * Lists come in random order from Proxmox VE; tests must not rely on that of the double.
 """

@@ -27,6 +27,7 @@ from tests.doubles.pve.world import Guest, Kind, Node, World
 
 Handler = Callable[["Call"], Any]
 HANDLERS: dict[tuple[str, str], Handler] = {}
+DAEMONS: list[Callable[[World], None]] = []
 TICKET_LIFETIME = 7200.0
 # What needs no ticket (PVE::HTTPServer::auth_handler).
 OPEN = {
@@ -63,6 +64,12 @@ def handles(verb: str, template: str) -> Callable[[Handler], Handler]:
         return handler
 
     return register
+
+
+def daemon(work: Callable[[World], None]) -> Callable[[World], None]:
+    """Registers what goes on by itself: called before each request, it does what has become due since."""
+    DAEMONS.append(work)
+    return work
 
 
 @dataclass
@@ -170,6 +177,8 @@ class Api:
 
     def answer(self, verb: str, path: str, params: dict[str, Any], user: str | None) -> Response:
         self.world.settle()
+        for work in DAEMONS:
+            work(self.world)
         if user is None and (verb, path) not in OPEN:
             raise unauthorized("No ticket")
         found = schema.of(self.world.release).find(verb, path) if path != "/" else None
@@ -297,4 +306,4 @@ def load_areas() -> None:
         importlib.import_module(f"{areas.__name__}.{found.name}")
 
 
-__all__ = ["Api", "Call", "Dropped", "Response", "handles"]
+__all__ = ["Api", "Call", "Dropped", "Response", "daemon", "handles"]

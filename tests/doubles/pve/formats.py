@@ -252,6 +252,19 @@ CIDR = network_check(None, "value does not look like a valid CIDR network")
 DNS = matches(DNS_NAME, "value does not look like a valid DNS name")
 VOLUME = matches(r"[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]:.+", "unable to parse volume ID '{value}'")
 
+WEEKDAY = r"(mon|tue|wed|thu|fri|sat|sun)[a-z]*"
+CALENDAR = re.compile(
+    rf"(?i)({WEEKDAY}((\.\.|,){WEEKDAY})*(\s+|$))?([\d*]+(-[\d*]+){{1,2}}\s+)?[\d*,./:]*"
+    r"|(minute|hour|dai|week|month|quarter|semiannual|year|annual)ly"
+)
+
+
+def calendar_event(value: str) -> None:
+    """Days, date and time of a schedule, in outline (proxmox-time, calendar_event)."""
+    if not value.strip() or not CALENDAR.fullmatch(value.strip()):
+        raise ValueError(f"invalid calendar event '{value}' - unable to parse calendar event\n")
+
+
 FORMATS: dict[str, Format] = {
     "pve-configid": matches(r"(?i)[a-z][a-z0-9_-]+", "invalid configuration ID '{value}'"),
     "pve-storage-id": matches(
@@ -283,6 +296,7 @@ FORMATS: dict[str, Format] = {
     ),
     "pve-iface": matches(r"(?i)[a-z][a-z0-9_]{1,20}([:.]\d+)?", "invalid network interface name '{value}'"),
     "disk-size": disk_size,
+    "pve-calendar-event": calendar_event,
     "pve-startup-order": startup_order,
     "pve-hotplug-features": hotplug,
     "pve-volume-id": VOLUME,
