@@ -177,6 +177,8 @@ class Bed:
         assert self.count() > 0
         self.sh("castor", "twin replicate ssa")
         for server in SERVERS:
+            # As it is after its first days: every part of the program was in use once.
+            self.sh(server, f"{self.interpreter} -m compileall -q /var/cache/twin")
             # A state of a virtual machine is its memory too: after a power cut only its disks are left.
             self.sh(server, "sync")
         self.lab.save(STATE)
