@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.integration.bed import SLOWNESS
 from tests.lab import Lab
 
 ROOT = Path(__file__).parents[2]
@@ -378,7 +379,7 @@ def test_a_timer_finishes_a_move_that_was_cut_off(site: Pair) -> None:
     killed = site.lab.ssh("castor", "TWIN_SIGNAL_AFTER=commit:KILL twin move ssa --to pollux")
     assert killed.returncode != 0
     site.sh("castor", SOON)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 60 * SLOWNESS
     while not site.homes().get("ssa"):
         assert time.monotonic() < end
         time.sleep(0.5)
@@ -536,7 +537,7 @@ def test_no_key_was_ever_shown(site: Pair) -> None:
 
 
 # A fresh server has no ps(1).
-WATCH = "while :; do cat /proc/[0-9]*/cmdline >>/run/watched; sleep 0.05; done 2>/dev/null"
+WATCH = f"while :; do cat /proc/[0-9]*/cmdline >>/run/watched; sleep {0.05 * SLOWNESS}; done 2>/dev/null"
 WATCHED = "tr '\\0' ' ' </run/watched; journalctl --no-pager; cat /var/lib/twin/reports/*"
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -157,6 +158,22 @@ def test_a_thick_jail_has_a_root_of_its_own() -> None:
     (jail,) = items_of([web], pair)["jails"]
     assert jail["parameters"]["allow.raw_sockets"] is True
     assert "thick" not in jail["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("lxc", "control groups do not see the disk of a machine on ZFS"),
+        ("jail", "rctl(8) has no such resource"),
+    ],
+)
+def test_an_accepted_limit_that_a_kind_has_not_is_handed_on(kind: str, reason: str) -> None:
+    machine = Machine("web", kind, "castor", "tiny", limits={"io": 5, "processes": 9})
+    items = items_of([machine], replace(PAIR, unenforced=("io",)))
+    (item,) = [*items["containers"], *items["jails"]]
+    assert item["omitted"] == {"io": reason}
+    with pytest.raises(Refused, match=re.escape(f"limit io of machine web: {reason}")):
+        items_of([machine], PAIR)
 
 
 def test_a_container_need_not_serve_before_its_service_is_there() -> None:
