@@ -117,7 +117,7 @@ def _blockers(
     journal: Journal | None,
 ) -> Iterator[str]:
     if journal and journal.open:
-        yield _being_moved(journal)
+        yield journal.under_way
     if tree and not station.owner(name) and not any(_is_ours(dataset) for dataset in tree.values()):
         yield (
             f"dataset {dataset_of(name, station.pair)} of {station.server} is no copy of machine {name}; "
@@ -133,13 +133,6 @@ def _blockers(
     for clone, origin in sorted(clones.items()):
         if clone not in tree and origin.partition("@")[0] in tree:
             yield f"{clone} on {station.server} is a clone of {origin}; promote or destroy it first"
-
-
-def _being_moved(journal: Journal) -> str:
-    return (
-        f"machine {journal.machine} is being moved from {journal.source} to {journal.target}; "
-        f"finish that with: twin resume {journal.machine}, or: twin undo {journal.machine}"
-    )
 
 
 def _is_ours(dataset: Dataset) -> bool:
@@ -199,7 +192,7 @@ def apply_removal(host: WritableHost, step: Step) -> None:
     with station.locked(name, patience=PATIENCE):
         journal = station.journal(name)
         if journal and journal.open:
-            raise Refused(_being_moved(journal))
+            raise Refused(journal.under_way)
         match step.verb:
             case "stop":
                 station.stop(name)
