@@ -73,6 +73,11 @@ options:
         description:
           - Path of a root file system on the control node, as a tar file, plain or compressed by gzip,
             bzip2 or xz.
+          - It may also be an image for containers, an OCI archive, which is known by its C(oci-layout). Its
+            layers are put upon each other, each once its digest is seen to be right. Layers compressed by
+            zstd are refused.
+          - Those of the FreeBSD project are called C(container-image-*.txz). A jail that boots needs
+            C(notoolchain) or C(toolchain) of them, which have rc(8) and its services.
         type: str
       sha256:
         description:
@@ -138,6 +143,15 @@ EXAMPLES = r"""
         release: "14.3"
         mirror: [/srv/freebsd/14.3-p2]
         sha256: 5f1f3b0c52b3e5fbb7d25d54a1c8d2b53c9f0a3c1fe3f8f0ef0a5a7c9d4e2b61
+
+- name: An image of the container image of a release, with the checksum of its CHECKSUM.SHA256
+  twin.datacenter.machine_image:
+    pool: tank
+    images:
+      - name: freebsd-14.3-small
+        release: "14.3"
+        tarball: files/FreeBSD-14.3-RELEASE-amd64-container-image-notoolchain.txz
+        sha256: 4a7f0b3c52b3e5fbb7d25d54a1c8d2b53c9f0a3c1fe3f8f0ef0a5a7c9d4e2b61
 
 - name: An image of a tarball
   twin.datacenter.machine_image:

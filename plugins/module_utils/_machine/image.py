@@ -321,7 +321,7 @@ def shift_tarball(source: IO[bytes], target: IO[bytes], shift: int) -> int:
         tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as new,
     ):
         for entry in old:
-            path = _inside(entry)
+            path = inside(entry)
             if entry.ischr() or entry.isblk() or path in left_out:
                 continue
             new.addfile(_shifted(entry, shift), old.extractfile(entry) if entry.isreg() else None)
@@ -348,7 +348,7 @@ def thin_tarball(source: IO[bytes], target: IO[bytes]) -> int:
         tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as new,
     ):
         for entry in old:
-            path = _inside(entry)
+            path = inside(entry)
             place = _place(path)
             if path == _VERSIONS[0][0]:
                 moved = copy.copy(entry)
@@ -383,7 +383,7 @@ def _link(path: str, shared: str) -> tarfile.TarInfo:
     return entry
 
 
-def _inside(entry: tarfile.TarInfo) -> str:
+def inside(entry: tarfile.TarInfo) -> str:
     """The path of an entry, relative to the root file system."""
     path = entry.name.removeprefix("./").strip("/")
     if entry.name.startswith("/") or ".." in path.split("/"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .._core.errors import CommandMissing, TwinError
@@ -42,15 +42,18 @@ def read_info(host: Host, params: Mapping[str, Any]) -> dict[str, Any]:
                 "name": name,
                 "digest": digest or None,
                 "version": _version(host, folders[f"{root}/{name}"]),
-                "machines": [
-                    dataset.removesuffix("/root").rpartition("/")[2]
-                    for dataset, _folder, origin in datasets
-                    if origin == f"{root}/{name}@{BASE}"
-                ],
+                "machines": _machines(datasets, f"{root}/{name}@{BASE}", "root"),
+                "kept": _machines(datasets, f"{root}/{name}@{BASE}", f"root.{name}"),
             }
             for name, digest in sorted(digests.items())
         ]
     }
+
+
+def _machines(datasets: Iterable[Sequence[str]], base: str, root: str) -> list[str]:
+    """The machines of which a dataset of this name is a clone of a snapshot."""
+    clones = (name.split("/") for name, _folder, origin in datasets if origin == base)
+    return [parts[-2] for parts in clones if parts[-1] == root]
 
 
 def _version(host: Host, folder: str) -> str | None:

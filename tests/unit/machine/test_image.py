@@ -256,6 +256,9 @@ def test_what_images_a_server_has_is_told() -> None:
         ["zfs", "create", "tank/machines"],
         ["zfs", "create", "tank/machines/ssa"],
         ["zfs", "clone", "tank/images/freebsd-14.3@base", "tank/machines/ssa/root"],
+        ["zfs", "create", "tank/machines/tap"],
+        ["zfs", "clone", "tank/images/streamed@base", "tank/machines/tap/root"],
+        ["zfs", "clone", "tank/images/freebsd-14.3@base", "tank/machines/tap/root.freebsd-14.3"],
     ):
         host.change(argv)
     host.files["/tank/images/freebsd-14.3/bin/freebsd-version"] = SCRIPT
@@ -265,8 +268,9 @@ def test_what_images_a_server_has_is_told() -> None:
             "digest": parse_image(FREEBSD).digest,
             "version": "14.3-RELEASE-p2",
             "machines": ["ssa"],
+            "kept": ["tap"],
         },
-        {"name": "streamed", "digest": None, "version": None, "machines": []},
+        {"name": "streamed", "digest": None, "version": None, "machines": ["tap"], "kept": []},
     ]
     assert read_info(MemoryHost().reader(), {"pool": "tank"}) == {"images": []}
 
