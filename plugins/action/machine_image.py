@@ -78,7 +78,15 @@ class ActionModule(ActionBase):
             return {**result, **probe}
         try:
             images = [image for image in parse_images(arguments).images if before.get(image.name, {}) is None]
-            local = {image.name: build(image, self._loader.path_dwim) for image in images}
+            for image in images:
+                if image.packaged:
+                    server = variables["inventory_hostname"]
+                    DISPLAY.display(
+                        f"image {image.name}: {server} installs its packages, which takes minutes"
+                    )
+            local = {
+                image.name: build(image, self._loader.path_dwim) for image in images if not image.packaged
+            }
         except TwinError as error:
             raise AnsibleActionFail(str(error)) from error
         folder = self._make_tmp_path()

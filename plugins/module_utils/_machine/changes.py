@@ -28,7 +28,9 @@ PLATFORM: dict[str, frozenset[str]] = {
         "var/backups", "var/cache", "var/lock", "var/log", "var/run", "var/tmp",
     }),
     # systemd(1), its units with StateDirectory=, and ldconfig(8).
-    "lxc": frozenset({"etc/hostname", "etc/ld.so.cache", "var/lib/dbus", "var/lib/dhcp", "var/lib/systemd"}),
+    "lxc": frozenset({
+        "etc/.updated", "etc/hostname", "etc/ld.so.cache", "var/.updated", "var/lib/dbus", "var/lib/dhcp", "var/lib/systemd",
+    }),
     # rc(8) and periodic(8): entropy, leases, link.elf hints, and what they count and compare.
     "jail": frozenset({
         "boot/entropy", "entropy", "var/at", "var/crash", "var/db/entropy", "var/db/locate.database",
