@@ -27,14 +27,15 @@ PLATFORM: dict[str, frozenset[str]] = {
         "dev", "etc/.pwd.lock", "etc/machine-id", "etc/mtab", "proc", "run", "srv", "sys", "tmp",
         "var/backups", "var/cache", "var/lock", "var/log", "var/run", "var/tmp",
     }),
-    # systemd(1), its units with StateDirectory=, and ldconfig(8).
+    # systemd(1) with its services and conditions, and ldconfig(8).
     "lxc": frozenset({
-        "etc/.updated", "etc/hostname", "etc/ld.so.cache", "var/.updated", "var/lib/dbus", "var/lib/dhcp", "var/lib/systemd",
+        "etc/.updated", "etc/hostname", "etc/ld.so.cache", "var/.updated", "var/lib/dbus", "var/lib/dhcp",
+        "var/lib/systemd",
     }),
-    # rc(8) and periodic(8): entropy, leases, link.elf hints, and what they count and compare.
+    # rc.d/random, rc.d/utx and periodic(8).
     "jail": frozenset({
-        "boot/entropy", "entropy", "var/at", "var/crash", "var/db/entropy", "var/db/locate.database",
-        "var/db/mounted", "var/db/services.db", "var/db/utx.lastlog", "var/db/utx.log", "var/heimdal",
+        "boot/entropy", "entropy", "var/crash", "var/db/entropy", "var/db/locate.database",
+        "var/db/utx.lastlog", "var/db/utx.log",
     }),
 }  # fmt: skip
 """By kind of machine, and for all: what the platform itself writes or keeps, with all that is below."""
