@@ -21,6 +21,7 @@ description:
   - The replica follows with the next replication, and the machine moves with all of its root file systems.
   - After that the machine lacks what was installed in the old root file system, so its name must
     stand in O(allow_destroy). Nothing is destroyed all the same.
+  - A machine that is declared as started is started, also when its image is the right one already.
   - A machine that is being moved is refused. One that this server does not own is left alone.
 options:
   machines:

@@ -40,7 +40,7 @@ class Found:
     :param kept: the other images of which it has one.
     :param changes: what it changed in a root that is to be replaced, as `changes` tells it; None when nobody
         can tell, and ``why``.
-    :param blockers: why it cannot get another root, each as a sentence.
+    :param blockers: why nothing can be done to it, each as a sentence.
     """
 
     running: bool = False
@@ -98,15 +98,9 @@ def _found(station: Station, machine: Machine, datasets: Mapping[str, Any]) -> F
         root = image_of(there.origin, pair) or station.machine(name).image
     prefix = root_of(name, pair, "")
     kept = [each.removeprefix(prefix) for each in datasets if each.startswith(prefix)]
-    found = Found(
-        running=station.running(name),
-        root=root,
-        kept=tuple(sorted(kept)),
-    )
-    if root == machine.image:
-        return found
+    found = Found(station.running(name), root, tuple(sorted(kept)))
     found = replace(found, blockers=tuple(_blockers(station, machine, found, datasets)))
-    return _with_changes(station.host, name, found) if root else found
+    return _with_changes(station.host, name, found) if root not in ("", machine.image) else found
 
 
 def _blockers(station: Station, machine: Machine, found: Found, datasets: Mapping[str, Any]) -> Iterator[str]:
@@ -120,7 +114,7 @@ def _blockers(station: Station, machine: Machine, found: Found, datasets: Mappin
         )
     image = f"{station.pair.pool}/images/{machine.image}"
     # In check mode it may still be made before the run comes.
-    if machine.image not in found.kept and image not in datasets and station.host.writable:
+    if machine.image not in (found.root, *found.kept) and image not in datasets and station.host.writable:
         yield (
             f"image {machine.image} of machine {machine.name} is not on {station.server}; "
             "declare it in pair_images and run the playbook site"
@@ -161,13 +155,14 @@ def plan_upgrades(current: Current, wanted: tuple[Machine, ...]) -> Plan:
 def _steps(machine: Machine, found: Found, pair: Pair) -> Iterator[Step]:
     name, image = machine.name, machine.image
     starts = machine.state == "started"
+    if found.root == image and (found.running or not starts):
+        return
     if found.blockers:
         for sentence in found.blockers:
             yield Step(name, "refuse", sentence, effect=Effect.IMPOSSIBLE)
         return
     if found.root == image:
-        if starts and not found.running:
-            yield Step(name, "start", f"start machine {name}", _args(machine))
+        yield Step(name, "start", f"start machine {name}", _args(machine))
         return
     new = root_of(name, pair, image)
     if image not in found.kept:

@@ -251,6 +251,9 @@ def test_a_machine_that_is_being_moved_stays() -> None:
     with pytest.raises(Refused, match="is being moved"):
         SUBJECT.apply(castor, step)
     assert castor.running and not castor.changes
+    castor.station.stop("ssa")
+    with pytest.raises(Refused, match="is being moved"):
+        upgrade(castor, "tiny")
 
 
 def test_an_image_that_is_not_there() -> None:
