@@ -184,6 +184,12 @@ def dataset_of(name: str, pair: Pair) -> str:
     return f"{pair.pool}/machines/{name}"
 
 
+def root_of(name: str, pair: Pair, image: str | None = None) -> str:
+    """The dataset of a machine's root file system, or of that which is kept of an image."""
+    top = f"{dataset_of(name, pair)}/root"
+    return top if image is None else f"{top}.{image}"
+
+
 def root_path(name: str, pair: Pair) -> str:
     """Where a machine's root file system is mounted on its server."""
     return f"/{dataset_of(name, pair)}/root"

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.arguments import (
     data_folders,
+    datasets_beside,
     datasets_of,
     evacuated,
     items_of,
@@ -21,6 +22,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.arguments
     removals_of,
     replicas_of,
     timers_of,
+    upgrades_of,
 )
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import (
     Machine,
@@ -104,6 +106,21 @@ def test_what_is_gone_asks_for_nobody() -> None:
 def test_a_machine_goes_from_both_servers_or_from_none(there: object) -> None:
     with pytest.raises(Refused, match="machine ssa cannot be removed: this run is without pollux"):
         removals("castor", ("castor",), castor=[record("ssa", "castor")], pollux=there)
+
+
+@pytest.mark.parametrize(("root", "due"), [("debian-13", []), ("debian-12", ["ssa"]), (None, ["ssa"])])
+def test_a_machine_of_another_image_is_upgraded_where_it_lives(root: str | None, due: list[str]) -> None:
+    mine, replica = (
+        {**record("ssa", "castor"), "root_image": root},
+        {**record("ssa", "castor"), "root_image": "older"},
+    )
+    answers = {"castor": [mine], "pollux": [replica]}
+    assert upgrades_of(machines_here(MACHINES, "castor", answers), answers) == due
+    assert upgrades_of(machines_here(MACHINES, "pollux", answers), answers) == []
+
+
+def test_an_upgrade_leaves_the_data_to_others() -> None:
+    assert [item["name"] for item in datasets_beside(SSA, PAIR)] == ["tank/machines/ssa/data"]
 
 
 def test_the_timer_of_an_absent_machine_goes() -> None:
