@@ -410,7 +410,9 @@ def current(call: Call) -> Any:
         {"id": "quorum", "type": "quorum", "node": world.local, "status": text, "quorate": int(world.quorate)}
     ]
     if manager.master:
-        entries += masters(world, manager)
+        entries.append(master_entry(world, manager))
+    if has_rules(world):
+        entries.append(fencing(world, manager))
     entries += [lrm(world, manager, node) for node in sorted(manager.nodes)]
     known = sorted(manager.services)
     queued = [sid for sid in sorted(world.file(RESOURCES)) if sid not in manager.services]
@@ -425,23 +427,30 @@ def clock(timestamp: float) -> str:
     return time.asctime(time.gmtime(timestamp)).replace("  ", " ")
 
 
-def masters(world: World, manager: Manager) -> list[dict[str, Any]]:
-    """The master, and whether it is armed."""
+def state_of(world: World, manager: Manager) -> str:
     state = age(world, manager.timestamp)
-    if world.quorate and state != "active" and not world.file(RESOURCES):
-        state = "idle"
-    master: dict[str, Any] = {"id": "master", "type": "master", "node": manager.master}
-    master |= {
-        "status": f"{manager.master} ({state}, {clock(manager.timestamp)})",
-        "timestamp": int(manager.timestamp),
-    }
-    if not has_rules(world):
-        return [master]
-    armed = "standby" if state != "active" and manager.armed in ON_DUTY else manager.armed
+    return "idle" if world.quorate and state != "active" and not world.file(RESOURCES) else state
+
+
+def master_entry(world: World, manager: Manager) -> dict[str, Any]:
+    text = f"{manager.master} ({state_of(world, manager)}, {clock(manager.timestamp)})"
+    named = {"id": "master", "type": "master", "node": manager.master}
+    return named | {"status": text, "timestamp": int(manager.timestamp)}
+
+
+def fencing(world: World, manager: Manager) -> dict[str, Any]:
+    """Whether the master is armed; a server by itself has no master and stands by."""
+    idle = not manager.master or state_of(world, manager) != "active"
+    armed = "standby" if idle and manager.armed in ON_DUTY else manager.armed
     texts = {"armed": "armed (CRM watchdog active)", "standby": "standby (CRM watchdog standby)"}
-    fencing = {"id": "fencing", "type": "fencing", "node": manager.master, "armed-state": armed}
-    fencing |= {"status": texts.get(armed, f"{armed} ({manager.resource_mode})")}
-    return [master, fencing | ({"resource_mode": manager.resource_mode} if manager.resource_mode else {})]
+    return {
+        "id": "fencing",
+        "type": "fencing",
+        "node": manager.master or world.local,
+        "armed-state": armed,
+        "status": texts.get(armed, f"{armed} ({manager.resource_mode})"),
+        **({"resource_mode": manager.resource_mode} if manager.resource_mode else {}),
+    }
 
 
 def lrm(world: World, manager: Manager, node: str) -> dict[str, Any]:
