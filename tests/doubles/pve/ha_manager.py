@@ -345,11 +345,11 @@ class Manager:
             if len(service.failed) > int(config_of(world, sid)["max_relocate"]):
                 return self.change(service, "error")
             how = "try-next"
-        node = self.select(world, placement, sid, service, how)
-        if node and node != service.node:
-            if service.maintenance and node == service.maintenance:
+        chosen = self.select(world, placement, sid, service, how)
+        if chosen and chosen != service.node:
+            if service.maintenance and chosen == service.maintenance:
                 service.maintenance = None
-            self.change(service, "migrate" if sid.startswith("vm:") else "relocate", target=node)
+            self.change(service, "migrate" if sid.startswith("vm:") else "relocate", target=chosen)
         elif result is not None and result != 0:
             service.uid = self.uid()
 
@@ -431,7 +431,7 @@ def manager_of(world: World) -> Manager:
 def config_of(world: World, sid: str) -> dict[str, Any]:
     """A resource with its defaults (PVE::HA::Config::read_and_check_resources_config)."""
     defaults = {"state": "started", "max_restart": 1, "max_relocate": 1, "failback": 1}
-    found = defaults | world.file(RESOURCES).get(sid, {})
+    found: dict[str, Any] = defaults | world.file(RESOURCES).get(sid, {})
     group = world.file(GROUPS).get(found.get("group", ""))
     if group is not None:
         found["failback"] = int(not group.get("nofailback"))

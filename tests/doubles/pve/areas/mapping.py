@@ -9,6 +9,7 @@ asked to (`check-node`); to delete what is not there is fine.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from tests.doubles.pve.api import Call, handles
@@ -99,7 +100,7 @@ def register(kind: str) -> None:
         ("PUT", "/{id}", update_mapping),
         ("DELETE", "/{id}", delete_mapping),
     ):
-        handles(verb, f"/cluster/mapping/{kind}{path}")(lambda call, handler=handler: handler(call, kind))
+        handles(verb, f"/cluster/mapping/{kind}{path}")(functools.partial(handler, kind=kind))
 
 
 for each in OPTIONS:
@@ -110,7 +111,7 @@ for each in OPTIONS:
 
 
 def parts(entry: str) -> dict[str, str]:
-    return dict(part.split("=", 1) for part in entry.split(","))  # type: ignore[misc]
+    return dict(part.split("=", 1) for part in entry.split(","))
 
 
 def checks(world: World, kind: str, name: str, node: str) -> list[dict[str, str]]:
