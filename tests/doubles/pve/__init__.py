@@ -18,7 +18,9 @@ The parts, each knowing only those above it:
     world.py      World: nodes, guests, volumes, files of sections, quorum, digests
     faults.py     what is to go wrong, and when
     api.py        Api.request(verb, path, params, user) -> Response, without any socket
-    storages.py, guests.py      what several areas need: volumes, configurations of guests
+    storages.py, guests.py, sections.py
+                  what several areas need: volumes, configurations of guests, changes of a file of sections
+    ha_*.py       the manager of high availability and its rules
     areas/*.py    one file per area of the API: its handlers
     server.py     Api over HTTPS; `python3 -m tests.doubles.pve` serves one
     seeds*.py     the state that a recorded exchange shows

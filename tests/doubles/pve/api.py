@@ -81,8 +81,6 @@ class Call:
     method: schema.Method
     params: dict[str, Any]
     """Verified, in their types, those of the path included."""
-    sent: dict[str, Any]
-    """The same as they came."""
     extra: dict[str, Any] = field(default_factory=dict)
     """What goes into the body beside `data`."""
     delay: float = 0.0
@@ -188,7 +186,7 @@ class Api:
         if handler is None or (found is None and path != "/"):
             raise Refusal(f"Method '{verb} {path}' not implemented", 501)
         if found is None:
-            return Response(200, "OK", {"data": handler(Call(self, user or "", INDEX, {}, {}))})
+            return Response(200, "OK", {"data": handler(Call(self, user or "", INDEX, {}))})
         method, values = found
         if twice := values.keys() & params.keys():
             raise parameters(dict.fromkeys(twice, "duplicate parameter (already defined in URI)"))
@@ -200,7 +198,7 @@ class Api:
         params |= values
         self.world.access.check(method.permissions, user, params)
         self.reach(method.template, values)
-        call = Call(self, user or "", method, method.verify(params), params)
+        call = Call(self, user or "", method, method.verify(params))
         data = handler(call)
         self.world.settle()
         return Response(200, "OK", {**call.extra, "data": data}, call.delay)
