@@ -37,13 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return environment
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        "sh",
-        pytest.param("csh", marks=pytest.mark.skipif(not shutil.which("csh"), reason="there is no csh here")),
-    ],
-)
+@pytest.fixture(scope="module", params=["sh", "csh"])
 def shell(request: pytest.FixtureRequest) -> str:
     """The account's shell on the server; that of root is csh on FreeBSD before 14."""
     return str(shutil.which(request.param))
