@@ -28,6 +28,8 @@ class Container:
         """built: the folder with `server` and `repository`. key: whom root of the server lets in."""
         self.server, self._room, self._built, self._key = server, room, built, key
         self._of = room.work / "servers" / server.name
+        self._payload = f"lxc.payload.{server.name}"
+        """The control group that LXC gives its processes."""
 
     # -- making it -------------------------------------------------------------------------------------------
 
@@ -62,7 +64,8 @@ class Container:
     # -- power and cables ------------------------------------------------------------------------------------
 
     def is_on(self) -> bool:
-        return self._lxc("info", "-sH") == "RUNNING"
+        # Asked for often, and ten times as quick as lxc-info.
+        return any(self._room.group.processes(self._payload))
 
     def power_on(self) -> None:
         lower = ":".join([*self._layers(), f"{self._built}/server"])
@@ -85,7 +88,7 @@ class Container:
 
     def signal(self, number: signal.Signals, pid: int | None, pattern: str | None) -> list[int]:
         hit = []
-        for host_pid in self._room.group.processes(f"lxc.payload.{self.server.name}"):
+        for host_pid in self._room.group.processes(self._payload):
             with contextlib.suppress(OSError):
                 if _is_wanted(host_pid, pid, pattern):
                     os.kill(host_pid, number)
@@ -136,7 +139,7 @@ class Container:
         (self._of / "layers.json").write_text(json.dumps(layers))
 
     def _is_mounted(self) -> bool:
-        return f" {self._of}/rootfs " in self._room.tool("cat", "/proc/self/mounts")
+        return f" {self._of}/rootfs " in Path(f"/proc/{self._room.holder()}/mounts").read_text()
 
     def _unmount(self) -> None:
         if self._is_mounted():
