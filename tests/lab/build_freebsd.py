@@ -46,48 +46,22 @@ PYTHON = "python3.11"
 RELEASES = ("14.3", "15.0")
 DISTRIBUTIONS = "usr/freebsd-dist"
 """Folder of the files of each release, as on its installer."""
-PROGRAM = """\
-#!/usr/bin/python3 -IS
-import _socket, marshal, os, sys
-def ask():
-    office = _socket.socket(_socket.AF_UNIX)
-    office.connect("/run/freebsd/socket")
-    files = (0, 1, 2, os.open(".", os.O_RDONLY))
-    words = marshal.dumps((sys.argv, dict(os.environ)))
-    words = len(words).to_bytes(8, "little") + words
-    numbers = b"".join(file.to_bytes(4, sys.byteorder) for file in files)
-    sent = office.sendmsg([words], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)])
-    if words[sent:]:
-        # Else the work may be done by now, and its socket closed: it must not be done again.
-        office.sendall(words[sent:])
-    answer = b"".join(iter(lambda: office.recv(65536), b""))
-    if answer[:1] == b"x":
-        words, environment = marshal.loads(answer[1:])
-        os.execvpe(words[0], words, environment)
-    os._exit(int(answer or 1))
-if os.geteuid() == 0 and os.path.basename(sys.argv[0]) not in ("cron", "office", "rc"):
-    try:
-        ask()
-    except OSError:
-        pass
-sys.path.insert(0, "/usr/lib/freebsd")
-from tests.doubles.freebsd.__main__ import main
-sys.exit(main(sys.argv))
-"""
-"""Every program of the double: the name of the link through which it is called says which one is meant.
-
-It asks the process that has all of them in memory (`tests.doubles.freebsd.linux.office`), or works itself.
-"""
 WANTED = "etc/systemd/system/multi-user.target.wants"
+IDLE = (
+    "dbus.service", "dbus.socket", "dev-hugepages.mount", "dev-mqueue.mount", "modprobe@configfs.service",
+    "modprobe@drm.service", "modprobe@fuse.service", "sys-fs-fuse-connections.mount",
+    "systemd-journal-flush.service", "systemd-logind.service", "systemd-network-generator.service",
+    "systemd-networkd.service", "systemd-networkd.socket", "systemd-remount-fs.service",
+    "systemd-sysctl.service", "systemd-tmpfiles-setup-dev-early.service",
+    "systemd-tmpfiles-setup-dev.service",
+)  # fmt: skip
+"""Units of Debian that do nothing for a FreeBSD server, and would take half of the time of its start."""
 LINKS = {
-    "etc/systemd/system/systemd-networkd.service": "/dev/null",
-    "etc/systemd/system/systemd-networkd.socket": "/dev/null",
     f"{WANTED}/freebsd-cron.service": "../freebsd-cron.service",
     f"{WANTED}/freebsd-office.service": "../freebsd-office.service",
     f"{WANTED}/freebsd-rc.service": "../freebsd-rc.service",
     f"{WANTED}/zfs-fuse.service": "/usr/lib/systemd/system/zfs-fuse.service",
     "usr/lib/freebsd/cron": "program",
-    "usr/lib/freebsd/office": "program",
     "usr/lib/freebsd/rc": "program",
     "usr/lib/freebsd/zfs": "program",
     f"usr/local/bin/{PYTHON}": "/usr/bin/python3",
@@ -150,6 +124,9 @@ def _build(root: Path, out: Path) -> None:
     shutil.rmtree(out / "debian")
     for name in HIDDEN:
         _hide(server, out, name)
+    _silence(server, out / "etc/systemd")
+    # Else each login would run uname for its greeting.
+    _white_out(out / "etc/update-motd.d")
     shutil.copytree(FILES, out, dirs_exist_ok=True, symlinks=True)
     passwd = (server / "etc/passwd").read_text().replace(":/root:/bin/bash", ":/root:/bin/sh")
     (out / "etc/passwd").write_text(passwd)
@@ -168,14 +145,28 @@ def _install(source: Path, target: Path) -> None:
 
 
 def _hide(server: Path, out: Path, name: str) -> None:
-    """Move a program of Debian out of sight; a device 0:0 in a layer hides what is below (overlayfs)."""
+    """Move a program of Debian out of sight."""
     for folder in ("usr/bin", "usr/sbin"):
         program = server / folder / name
         if os.path.lexists(program):
             if not program.is_symlink():
                 shutil.copy2(program, out / "usr/lib/linux")
-            (out / folder).mkdir(parents=True, exist_ok=True)
-            os.mknod(out / folder / name, stat.S_IFCHR)
+            _white_out(out / folder / name)
+
+
+def _silence(server: Path, settings: Path) -> None:
+    """Mask what systemd would do for nothing."""
+    generators = [path.name for path in (server / "usr/lib/systemd/system-generators").iterdir()]
+    for folder, names in (("system", IDLE), ("system-generators", generators)):
+        (settings / folder).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (settings / folder / name).symlink_to("/dev/null")
+
+
+def _white_out(path: Path) -> None:
+    """A device 0:0 in a layer hides what is below (overlayfs)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.mknod(path, stat.S_IFCHR)
 
 
 def _install_code(target: Path) -> None:
@@ -204,9 +195,6 @@ def _install_programs(out: Path) -> None:
         check=True, capture_output=True, text=True, cwd=out / "usr/lib/freebsd",
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(out / "usr/lib/freebsd")},
     ).stdout.split()  # fmt: skip
-    program = out / "usr/lib/freebsd/program"
-    program.write_text(PROGRAM)
-    program.chmod(0o755)
     for name, target in {**LINKS, **{f"usr/{name}": "../lib/freebsd/program" for name in names}}.items():
         link = out / name
         link.parent.mkdir(parents=True, exist_ok=True)
