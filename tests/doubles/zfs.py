@@ -184,14 +184,7 @@ class Zfs:
     def letters(self, command: str) -> str:
         """Letters of the options that the usage text offers for ``zfs COMMAND``."""
         program, name = command.split()
-        lines: list[str] = []
-        inside = False
-        for line in self.usage(program).splitlines():
-            if line.startswith("\t") and not line.startswith("\t "):
-                inside = line.split()[0] == name
-            if inside:
-                lines.append(line)
-        return "".join(re.findall(r"(?:[\[|<]|\s)-\[?([A-Za-z]+)", " ".join(lines)))
+        return offered(self.usage(program), name)
 
     # -- zfs ---------------------------------------------------------------------------------------
 
@@ -1126,6 +1119,19 @@ class Remounting:
 def fixture(name: str) -> str:
     """A text of the real thing."""
     return (FIXTURES / name).read_text()
+
+
+@functools.cache
+def offered(usage: str, verb: str) -> str:
+    """Letters of the options of a verb, read from a real usage text."""
+    lines: list[str] = []
+    inside = False
+    for line in usage.splitlines():
+        if line.startswith("\t") and not line.startswith("\t "):
+            inside = line.split()[0] == verb
+        if inside:
+            lines.append(line)
+    return "".join(re.findall(r"(?:[\[|<]|\s)-\[?([A-Za-z]+)", " ".join(lines)))
 
 
 @functools.cache

@@ -21,6 +21,7 @@ the shell drops); the defaults here are a small part of the real ones.
 
 from __future__ import annotations
 
+import functools
 import getopt
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -115,9 +116,15 @@ def statements(text: str) -> Iterator[list[list[tuple[str, str]]]]:
         yield words
 
 
+@functools.lru_cache(maxsize=256)
+def commands(text: str) -> tuple[list[list[tuple[str, str]]], ...]:
+    """All of its `statements`: the same files are read again and again."""
+    return tuple(statements(text))
+
+
 def source(text: str, variables: dict[str, str]) -> None:
     """Run a script; what it assigns is added to the variables."""
-    for words in statements(text):
+    for words in commands(text):
         heads = [_ASSIGNMENT.match(word[0][1]) if word[0][0] == "" else None for word in words]
         if not all(heads):
             continue

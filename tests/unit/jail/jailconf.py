@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -156,15 +157,15 @@ TEXTS = st.one_of(
 NAMES = st.sampled_from([Name("name"), *(Name(name) for name in VARIABLES)])
 
 
-def settings() -> st.SearchStrategy[Set]:
-    """One statement about a parameter."""
-    name = st.sampled_from(PARAMETERS)
-    values = st.lists(st.one_of(TEXTS, TEXTS, NAMES), min_size=1, max_size=3).map(tuple)
-    return st.one_of(
-        st.builds(Set, name, values, append=st.booleans()),
-        st.builds(Set, name),
-        st.sampled_from([Set("nopersist"), Set("allow.nomount")]),
-    )
+_NAME = st.sampled_from(PARAMETERS)
+_VALUES = st.lists(st.one_of(TEXTS, TEXTS, NAMES), min_size=1, max_size=3).map(tuple)
+SETTING = st.one_of(
+    st.builds(Set, _NAME, _VALUES, append=st.booleans()),
+    st.builds(Set, _NAME),
+    st.sampled_from([Set("nopersist"), Set("allow.nomount")]),
+)
+"""One statement about a parameter."""
+FEW, SOME = st.lists(SETTING, max_size=2), st.lists(SETTING, max_size=4)
 
 
 @st.composite
@@ -173,19 +174,19 @@ def files(draw: st.DrawFn) -> tuple[Set | Jail | Include, ...]:
     left = draw(st.permutations(JAILS))
     items: list[Set | Jail | Include] = [Set(name, (draw(TEXTS),), variable=True) for name in VARIABLES]
     for name in left[: draw(st.integers(1, 4))]:
-        items += draw(st.lists(settings(), max_size=2))
+        items += draw(FEW)
         if draw(st.booleans()):
-            items.append(Jail(draw(st.sampled_from(WILD)), tuple(draw(st.lists(settings(), max_size=2)))))
-        body: list[Set | Jail | Include] = [*draw(st.lists(settings(), max_size=4))]
+            items.append(Jail(draw(st.sampled_from(WILD)), tuple(draw(FEW))))
+        body: list[Set | Jail | Include] = [*draw(SOME)]
         if draw(st.booleans()):
             body.append(Set(draw(st.sampled_from(VARIABLES)), (draw(TEXTS),), variable=True))
         if draw(st.booleans()):
-            body.append(Include(f"in-{len(items)}.conf", tuple(draw(st.lists(settings(), max_size=2)))))
+            body.append(Include(f"in-{len(items)}.conf", tuple(draw(FEW))))
         if name == "web" and draw(st.booleans()):
-            body.insert(0, Jail("sub", tuple(draw(st.lists(settings(), max_size=2)))))
+            body.insert(0, Jail("sub", tuple(draw(FEW))))
         jail = Jail(name, tuple(body))
         items.append(Include(f"{len(items)}.conf", (jail,)) if draw(st.integers(0, 3)) == 0 else jail)
-    items += draw(st.lists(settings(), max_size=2))
+    items += draw(FEW)
     return tuple(items)
 
 
@@ -196,18 +197,18 @@ BLANKS = [" ", "\n", "\t", " /**/ ", " # c\n", " // c\n"]
 
 
 class Printer:
-    """Prints data in ways that hypothesis chooses.
+    """Prints data in ways that chance chooses: hundreds a file, more than hypothesis draws quickly.
 
-    :param files: what is included, by path.
+    :ivar files: what is included, by path.
     """
 
-    def __init__(self, draw: st.DrawFn) -> None:
-        self.draw = draw
+    def __init__(self, chance: Random) -> None:
+        self.chance = chance
         self.files: dict[str, str] = {}
 
     def gap(self) -> str:
         """Anything that may stand between two signs."""
-        return self.draw(st.sampled_from(GAPS))
+        return self.chance.choice(GAPS)
 
     def items(self, items: Items) -> str:
         """Statements and blocks."""
@@ -219,20 +220,20 @@ class Printer:
             return f"{self.name(item.name)}{self.gap()}{{{self.items(item.items)}}}"
         if isinstance(item, Include):
             self.files[item.path] = self.items(item.items)
-            return f".include{self.draw(st.sampled_from(BLANKS))}{self.word(item.path)}{self.gap()};"
+            return f".include{self.chance.choice(BLANKS)}{self.word(item.path)}{self.gap()};"
         name = f"${item.name}" if item.variable else self.name(item.name)
         if not item.values:
             return f"{name}{self.gap()};"
         sign = f"{self.gap()}{'+=' if item.append else '='}{self.gap()}"
-        if not item.append and self.draw(st.booleans()):
-            sign = self.draw(st.sampled_from(BLANKS))
+        if not item.append and self.chance.choice([True, False]):
+            sign = self.chance.choice(BLANKS)
         comma = f"{self.gap()},{self.gap()}"
         return f"{name}{sign}{comma.join(self.value(value) for value in item.values)}{self.gap()};"
 
     def name(self, name: str) -> str:
         """The name of a block or a parameter: one word in one piece."""
         bare = set(name) <= BARE or name == "*"
-        return self.draw(st.sampled_from([f'"{name}"', f"'{name}'", *([name] * 3 if bare else [])]))
+        return self.chance.choice([f'"{name}"', f"'{name}'", *([name] * 3 if bare else [])])
 
     def value(self, value: str | Name) -> str:
         """A word, or what stands for one."""
@@ -245,17 +246,17 @@ class Printer:
             f'"${{{value.name}}}"',
             f"''${value.name}",
         ]
-        return self.draw(st.sampled_from(forms))
+        return self.chance.choice(forms)
 
     def word(self, text: str) -> str:
         """A text in pieces, each in its own kind of quotes."""
-        cut = self.draw(st.integers(0, len(text)))
-        parts = [text[:cut], text[cut:]] if self.draw(st.booleans()) else [text]
+        cut = self.chance.randint(0, len(text))
+        parts = [text[:cut], text[cut:]] if self.chance.choice([True, False]) else [text]
         return "".join(self.piece(part) for part in parts)
 
     def piece(self, text: str) -> str:
         """A text in one kind of quotes, or in none."""
-        kind = self.draw(st.sampled_from(["double", "single", "bare"]))
+        kind = self.chance.choice(["double", "single", "bare"])
         if kind == "bare" and text:
             return "".join(sign if sign in BARE else self.escaped(sign, "") for sign in text)
         if kind == "single":
@@ -275,12 +276,12 @@ class Printer:
         if inside and sign not in "\"'$\\" or sign in plain:
             forms += [sign] * 3
             forms.append(f"\\\n{sign}" if inside else sign)
-        return self.draw(st.sampled_from(forms))
+        return self.chance.choice(forms)
 
 
 @st.composite
 def printed(draw: st.DrawFn) -> tuple[Items, str, dict[str, str]]:
     """What is meant, the text of the file, and the texts of those that it includes."""
     items = draw(files())
-    printer = Printer(draw)
+    printer = Printer(draw(st.randoms(use_true_random=True)))
     return items, printer.items(items), printer.files
