@@ -60,7 +60,7 @@ def add(world: World, name: str, users: dict[str, list[str]], given: dict[str, s
     number = str(max([FIRST_ID - 1, *(int(row[2]) for row in users.values() if int(row[2]) < 60000)]) + 1)
     home = given.get("d", f"/home/{name}")
     path, more = passwords(world), ["User &", home, given.get("s", "/bin/sh")]
-    users[name] = [name, "x" if path == SHADOW else "*", number, number, *more]
+    users[name] = [name, "*", number, number, *more]
     store(world, PASSWD, users)
     store(world, GROUP, {**lines(world, GROUP), name: [name, "*", number, ""]})
     hashed = [name, "*", *[""] * 7] if path == SHADOW else [name, "*", number, number, "", "0", "0", *more]
