@@ -35,7 +35,7 @@ demo: venv ## two servers, a witness, machines on them, one moves; PLATFORM=free
 .PHONY: test
 test: venv ## every test; the exit status is the verdict
 	@rm -rf build/coverage
-	@$(MAKE) -j2 stage-lint stage-unit stage-sanity stage-fire stage-fire-freebsd stage-playbooks stage-playbooks-freebsd stage-freebsd stage-integration stage-molecule
+	@$(MAKE) -j2 stage-lint stage-unit stage-sanity stage-fire stage-fire-freebsd stage-playbooks stage-playbooks-freebsd stage-freebsd stage-integration stage-molecule stage-molecule-freebsd
 	@$(MAKE) stage-coverage
 	@$(MAKE) down
 
@@ -118,6 +118,7 @@ down: ## take every lab down that is made here
 	$(LAB) down
 	$(LAB) down --name vm
 	$(LAB) down --name molecule
+	$(LAB) down --name molecule-freebsd
 	$(LAB) down --name freebsd
 
 .PHONY: fire
@@ -149,17 +150,28 @@ freebsd: venv ## what runs on FreeBSD, on servers that behave as 14.3
 	$(LAB) up --name $(TWIN_LAB) --freebsd 14.3
 	$(LAB) run --name $(TWIN_LAB) -- $(PYTEST) $(FREEBSD) $(ON_BOTH)
 
-.PHONY: molecule
-molecule: venv ## one scenario per role, each upon the one before, on a lab that begins empty
-	$(LAB) down --name molecule
-	$(LAB) up --name molecule
-	rm -rf build/inventory
-	cp -r inventories/lab build/inventory
-	cp "$$($(LAB) inventory --name molecule)" build/inventory/00-lab.ini
-	python3 -m tests.gates.host_coverage start molecule
-	MOLECULE_GLOB='molecule/*/molecule.yml' $(LAB) run --name molecule -- \
+SEQUENCE = [check, converge, idempotence, check, verify]
+# What is announced there, and a second run, are seen by the playbooks.
+SEQUENCE-freebsd = [converge, verify]
+
+.PHONY: molecule molecule-freebsd
+molecule: ## one scenario per role, each upon the one before, on a lab that begins empty; PLATFORM=freebsd
+molecule-freebsd: PLATFORM = freebsd
+# Each platform has its own lab, inventory and state, so that both can run side by side.
+molecule molecule-freebsd: ON = $(if $(filter freebsd,$(PLATFORM)),-freebsd)
+molecule molecule-freebsd: export TWIN_INVENTORY = $(CURDIR)/build/inventory$(ON)
+molecule molecule-freebsd: export TWIN_SEQUENCE = $(SEQUENCE$(ON))
+molecule molecule-freebsd: export ANSIBLE_HOME = $(CURDIR)/build/ansible$(ON)
+molecule molecule-freebsd: venv
+	$(LAB) down --name molecule$(ON)
+	$(LAB) up --name molecule$(ON) $(if $(ON),--freebsd 14.3)
+	rm -rf $(TWIN_INVENTORY)
+	cp -r inventories/lab$(ON) $(TWIN_INVENTORY)
+	cp "$$($(LAB) inventory --name molecule$(ON))" $(TWIN_INVENTORY)/00-lab.ini
+	$(if $(ON),,python3 -m tests.gates.host_coverage start molecule)
+	MOLECULE_GLOB='molecule/*/molecule.yml' $(LAB) run --name molecule$(ON) -- \
 	    molecule -c .config/molecule/config.yml test $(SCENARIOS:%=--scenario-name %)
-	python3 -m tests.gates.host_coverage collect molecule
+	$(if $(ON),,python3 -m tests.gates.host_coverage collect molecule)
 
 .PHONY: coverage
 coverage: venv ## how much of module_utils the tests ran, here and on the hosts

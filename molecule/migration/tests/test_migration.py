@@ -5,22 +5,25 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from testinfra.host import Host
 
+if TYPE_CHECKING:
+    from ...conftest import Server
 
-def test_the_machine_runs_on_the_target_alone(host: Host) -> None:
-    running = host.check_output("lxc-ls --running -1").split()
-    assert ("ssa" in running) == (host.check_output("uname -n") == "pollux")
+
+def test_the_machine_runs_on_the_target_alone(server: Server) -> None:
+    assert ("ssa" in server.running()) == (server.name == "pollux")
 
 
 def test_both_servers_name_the_new_owner(host: Host) -> None:
     assert host.check_output("zfs get -H -o value twin:owner tank/machines/ssa") == "pollux 2"
 
 
-def test_its_data_came_along(host: Host) -> None:
-    if host.check_output("uname -n") == "pollux":
-        assert host.check_output("lxc-attach -n ssa -- ls /srv").split() == ["here"]
+def test_its_data_came_along(server: Server) -> None:
+    if server.name == "pollux":
+        assert server.inside("ssa", "ls /srv").split() == ["here"]
 
 
 def test_the_old_copy_is_the_replica(host: Host) -> None:

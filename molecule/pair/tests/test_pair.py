@@ -5,8 +5,12 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from testinfra.host import Host
+
+if TYPE_CHECKING:
+    from ...conftest import Server
 
 SERVERS = ("castor", "pollux")
 SSH = (
@@ -48,21 +52,16 @@ def test_servers_have_names(host: Host) -> None:
     assert host.addr(f"{other(host)}.lab.example.org").ipv4_addresses
 
 
-def test_images_are_the_same(host: Host) -> None:
-    question = "zfs get -Hp -o value guid tank/images/debian-13@base"
-    there = host.check_output(
-        SSH % other(host) + "zfs get -Hp -o name,property,value,source guid tank/images/debian-13@base"
-    )
-    assert host.check_output(question) == there.split("\t")[2]
+def test_images_are_the_same(host: Host, server: Server) -> None:
+    for image in server.images:
+        question = f"zfs get -Hp -o %s guid tank/images/{image}@base"
+        there = host.check_output(SSH % other(host) + question % "name,property,value,source")
+        assert host.check_output(question % "value") == there.split("\t")[2]
 
 
-def test_a_timer_looks_for_moves_that_were_cut_off(host: Host) -> None:
-    timer = host.service("twin-resume.timer")
-    assert timer.is_running
-    assert timer.is_enabled
-    host.check_output("systemctl start twin-resume.service")
-    assert host.check_output("systemctl show -P Result twin-resume.service") == "success"
-    assert host.check_output("journalctl --unit=twin-resume --output=cat --quiet --no-pager") == ""
+def test_moves_that_were_cut_off_are_looked_for(server: Server) -> None:
+    assert server.pause("twin-resume") == 60
+    assert server.repeat("twin-resume") == ""
 
 
 def test_the_servers_are_alike(host: Host) -> None:
