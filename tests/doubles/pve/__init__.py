@@ -9,6 +9,7 @@ sources of Proxmox VE. Every file says at its head which of these. `make fidelit
 
 The parts, each knowing only those above it:
 
+    releases.py   how 8.4 differs
     errors.py     Refusal: an answer other than 200, and the text of a failed task
     formats.py    the named formats of parameters
     schema.py     which operations there are; verification of parameters
@@ -20,7 +21,8 @@ The parts, each knowing only those above it:
     storages.py, guests.py      what several areas need: volumes, configurations of guests
     areas/*.py    one file per area of the API: its handlers
     server.py     Api over HTTPS; `python3 -m tests.doubles.pve` serves one
-    fidelity.py   replays recordings
+    seeds*.py     the state that a recorded exchange shows
+    fidelity.py   replays recordings: make fidelity
 
 To use it without sockets:
 

@@ -13,6 +13,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.doubles.pve import releases
 from tests.doubles.pve.errors import Refusal, forbidden
 from tests.doubles.pve.formats import PRIVILEGES, split_list
 
@@ -58,6 +59,15 @@ def built_in_roles() -> dict[str, set[str]]:
 
 
 BUILT_IN = built_in_roles()
+
+
+def older_roles() -> dict[str, set[str]]:
+    """Those of release 8.4: VM.Monitor in place of what 9.0 made of it."""
+    monitors = {name for name, held in BUILT_IN.items() if "VM.GuestAgent.Unrestricted" in held}
+    return {
+        name: held - releases.NEW_PRIVILEGES | (releases.OLD_PRIVILEGES if name in monitors else set())
+        for name, held in BUILT_IN.items()
+    }
 
 
 @dataclass

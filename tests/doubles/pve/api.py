@@ -27,7 +27,6 @@ from tests.doubles.pve.world import Guest, Kind, Node, World
 
 Handler = Callable[["Call"], Any]
 HANDLERS: dict[tuple[str, str], Handler] = {}
-INDEX = schema.Method("GET", "/", {}, False, {}, {}, True)
 TICKET_LIFETIME = 7200.0
 # What needs no ticket (PVE::HTTPServer::auth_handler).
 OPEN = {
@@ -36,6 +35,10 @@ OPEN = {
     ("POST", "/access/ticket"),
     ("GET", "/access/openid"),
 }
+
+
+# The root of the API, which the schema does not have.
+INDEX = schema.Method("", "GET", "/", {}, False, {}, {}, True)
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,8 @@ class Api:
         self.world = world
         self.faults = faults or Faults()
         self.tickets: dict[str, tuple[str, float]] = {}
+        self.uploads: dict[str, bytes] = {}
+        """Files that came with a request, by the place where they wait."""
         self.log: list[tuple[str, str, dict[str, Any]]] = []
         """Every request that came: for tests that count."""
         load_areas()
@@ -148,6 +153,8 @@ class Api:
         try:
             struck = self.faults.of_request(verb, path)
             delay = sum(fault.stall for fault in struck)
+            if verb not in ("GET", "POST", "PUT", "DELETE"):
+                raise Refusal(f"method '{verb}' not available", 501, bare=True)
             for fault in struck:
                 if not fault.late:
                     fault.act(self.world)
@@ -166,7 +173,9 @@ class Api:
         if user is None and (verb, path) not in OPEN:
             raise unauthorized("No ticket")
         found = schema.of(self.world.release).find(verb, path) if path != "/" else None
-        handler = HANDLERS.get((verb, found[0].template if found else path))
+        handler = HANDLERS.get((verb, found[0].template if found else path)) or (
+            index_of(found[0]) if found else None
+        )
         if handler is None or (found is None and path != "/"):
             raise Refusal(f"Method '{verb} {path}' not implemented", 501)
         if found is None:
@@ -248,6 +257,18 @@ class Api:
 def normal(path: str) -> str:
     path = re.sub(r"^/?(api2/(json|extjs))?(?=/|$)", "", unquote(path))
     return "/" + "/".join(part for part in path.split("/") if part)
+
+
+def index_of(method: schema.Method) -> Handler | None:
+    """The answer of a folder that has no handler: what is below it, under the one name that the schema has
+    for it.
+    """
+    items = method.returns.get("items", {})
+    names = list(items.get("properties") or {}) if method.returns.get("type") == "array" else []
+    below = schema.children(method)
+    if method.verb != "GET" or len(names) > 1 or not below:
+        return None
+    return lambda call: [{names[0] if names else "name": child} for child in below]
 
 
 def refused(refusal: Refusal) -> Response:

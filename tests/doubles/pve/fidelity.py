@@ -20,18 +20,20 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.doubles.pve import api, seeds, seeds_config  # noqa: F401 - registers itself
-from tests.doubles.pve.errors import Dropped
+from tests.doubles.pve import api, seeds
+from tests.doubles.pve.errors import Dropped, Refusal
 from tests.doubles.pve.tasks import UPID
 
 RECORDINGS = Path(__file__).parent / "recordings"
 COMMANDS = "cli.jsonl"
+VERBS = {"get": "GET", "create": "POST", "set": "PUT", "delete": "DELETE"}
 # Keys whose values are measured, drawn or of the moment: only their types are compared.
 MOMENTARY = re.compile(
     r"cpu|mem|disk|maxmem|maxdisk|maxcpu|memhost|netin|netout|diskread|diskwrite|uptime|pressure\w+|nics|swap|maxswap"
@@ -45,7 +47,7 @@ DRAWN = re.compile(r"(?<=\.tmp\.)\d+")
 # What a node says of its hardware and kernel: that it says it is compared, not what.
 LOOSE = {"cpuinfo", "current-kernel", "boot-info", "nics"}
 # Strings that are lists: their order means nothing.
-LISTS = re.compile(r"content|groups|users|privs|nodes|resources|vmid|tags|exclude|users|allowed|snapshots")
+LISTS = re.compile(r"content|groups|users|privs|nodes|resources|vmid|tags|exclude|allowed|snapshots")
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,48 @@ def exchanges(folder: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
                 yield file.name, number, json.loads(line)
 
 
+def commands(folder: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """The calls of pvesh among the commands, as exchanges: what it prints is the data, or the message."""
+    file = folder / COMMANDS
+    for number, line in enumerate(file.read_text().splitlines() if file.exists() else [], 1):
+        told = json.loads(line)
+        words = shlex.split(told["command"]) if re.fullmatch(r"pvesh [^;|<>]+", told["command"]) else []
+        if len(words) < 3 or words[1] not in VERBS or "Unknown option" in told["stderr"]:
+            continue
+        options = dict(zip(words[3::2], words[4::2], strict=False))
+        params = {key.removeprefix("--"): value for key, value in options.items() if key != "--output-format"}
+        if told["rc"]:
+            body = {"data": None, "message": told["stderr"]}
+        elif "--output-format" not in options and told["stdout"].strip():
+            continue  # a table
+        else:
+            body = {"data": json.loads(told["stdout"] or "null")}
+        asked = {"method": VERBS[words[1]], "path": words[2], "params": params}
+        yield file.name, number, {"request": asked, "body": body}
+
+
+def replay_command(exchange: dict[str, Any], blind: bool) -> list[Difference]:
+    """The same for a call of pvesh, which shows neither status nor reason, and `errors` below the message."""
+    asked = exchange["request"]
+    world, user = seeds.world_for(exchange, blind)
+    body = api.Api(world).request(asked["method"], asked["path"], asked["params"], user).body
+    if "message" not in exchange["body"] or "message" not in body:
+        return list(compare(exchange["body"], body, "body", ""))
+    refusal = Refusal(body["message"].strip(), 400 if "errors" in body else 500, body.get("errors"))
+    text = exchange["body"]["message"]
+    return [] if text.startswith(refusal.perl) else [Difference("stderr", text, refusal.perl)]
+
+
 def replay(exchange: dict[str, Any], blind: bool = False) -> list[Difference]:
     """What the double answers otherwise than was recorded."""
-    world, user = seeds.world_for(exchange, blind)
     asked = exchange["request"]
     try:
+        world, user = seeds.world_for(exchange, blind)
         answer = api.Api(world).request(asked["method"], asked["path"], seeds.params_of(asked), user)
     except Dropped:
         return [Difference("connection", exchange["status"], "dropped")]
+    except Exception as problem:  # a defect of the double or of a seeder is one more way to differ
+        return [Difference("double", exchange["status"], repr(problem))]
     found = [
         Difference(name, theirs, ours)
         for name, theirs, ours in (
@@ -162,6 +198,10 @@ def kinds(value: Any) -> tuple[type, ...]:
     return (int, float) if isinstance(value, int | float) else (type(value),)
 
 
+def run_commands(folder: Path, blind: bool = False) -> list[Result]:
+    return [Result(file, line, each, replay_command(each, blind)) for file, line, each in commands(folder)]
+
+
 def run(folder: Path, blind: bool = False) -> list[Result]:
     return [
         Result(file, line, exchange, replay(exchange, blind)) for file, line, exchange in exchanges(folder)
@@ -180,13 +220,19 @@ def main() -> None:
     parser.add_argument("--blind", action="store_true", help="read no state out of a refusal's message")
     chosen = parser.parse_args()
     results = run(chosen.folder, chosen.blind)
+    shell = run_commands(chosen.folder, chosen.blind)
     if not chosen.quiet:
-        for result in results:
+        for result in results + shell:
             if result.differences:
                 print(result)
     total, right = Counter(r.file for r in results), Counter(r.file for r in results if not r.differences)
     for file in total:
         print(f"{file:24} {right[file]:4} of {total[file]:4}")
+    if shell:
+        alike = sum(not result.differences for result in shell)
+        print(f"{COMMANDS:24} {alike:4} of {len(shell):4}, apart: those of pvesh that print JSON")
+    if not chosen.blind:
+        print(f"without what refusals tell: {agreement(run(chosen.folder, blind=True)):.1f} %")
     print(f"agreement: {agreement(results):.1f} %")
 
 

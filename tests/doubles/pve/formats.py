@@ -17,6 +17,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from tests.doubles.pve import releases
+
 Format = Callable[[str], None] | dict[str, Any]
 NODE = r"[a-zA-Z0-9]([a-zA-Z0-9\-]*[a-zA-Z0-9])?"
 DNS_NAME = rf"({NODE}\.)*{NODE}"
@@ -141,6 +143,45 @@ def pool(value: str) -> None:
         raise ValueError(f"pool name '{value}' nested too deeply (max levels = 3)")
 
 
+BOOT_DEVICE = r"(ide|sata|scsi|virtio|net|usb|hostpci)\d+|"
+# The names of processors that are built in (PVE::QemuServer::CPUConfig).
+PROCESSOR = (
+    r"host|max|kvm(32|64)|qemu(32|64)|486|x86-64-v[234](-AES)?|pentium[23]?|core(2)?duo|athlon|phenom|Conroe|Penryn"
+    r"|(Nehalem|Westmere|SandyBridge|IvyBridge|Haswell|Broadwell|Skylake|Cascadelake|Cooperlake|Icelake|SapphireRapids"
+    r"|GraniteRapids|SierraForest|KnightsMill|Opteron_G|EPYC)[\w-]*"
+)
+
+
+def processor(value: str) -> None:
+    name = next(
+        (part for part in value.split(",") if "=" not in part or part.startswith("cputype=")), "kvm64"
+    )
+    name = name.removeprefix("cputype=")
+    if not name.startswith("custom-") and not re.fullmatch(PROCESSOR, name):
+        raise ValueError(f"Built-in cputype '{name}' is not defined (missing 'custom-' prefix?)")
+
+
+def protocol(value: str) -> None:
+    if value.lower() not in PROTOCOLS.split() and not (value.isdigit() and int(value) < 256):
+        raise ValueError(f"unknown protocol '{value}'")
+
+
+def ports(value: str) -> None:
+    for item in value.split(","):
+        first, _, last = item.partition(":")
+        for port in filter(None, (first, last)):
+            if port.isdigit() and int(port) > 65535:
+                raise ValueError(f"invalid port '{port}'")
+        if last.isdigit() and first.isdigit() and int(first) > int(last):
+            mean = f"{last}:{first}"
+            raise ValueError(f"backwards range '{item}' not allowed, did you mean '{mean}'?")
+
+
+# Those of /etc/protocols that a firewall rule is written with.
+PROTOCOLS = """
+    ah all dccp egp esp gre hopopt icmp icmpv6 igmp ipencap ipip ipv6 ipv6-icmp l2tp ospf pim sctp tcp udp
+    udplite vrrp
+"""
 PRIVILEGES = frozenset(
     [
         "Datastore.Allocate",
@@ -194,9 +235,12 @@ PRIVILEGES = frozenset(
 )
 
 
-def privilege(value: str) -> None:
-    if value not in PRIVILEGES:
-        raise ValueError(f"invalid privilege '{value}'")
+def privilege(known: frozenset[str]) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        if value not in known:
+            raise ValueError(f"invalid privilege '{value}'")
+
+    return check
 
 
 IPV4 = address_check(4, "value does not look like a valid IPv4 address")
@@ -256,12 +300,21 @@ FORMATS: dict[str, Format] = {
         r"[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+![A-Za-z][A-Za-z0-9.\-_]+",
         "value '{value}' does not look like a valid token ID",
     ),
-    "pve-priv": privilege,
+    "pve-priv": privilege(PRIVILEGES),
+    "pve-priv-8": privilege(PRIVILEGES - releases.NEW_PRIVILEGES | releases.OLD_PRIVILEGES),
     "pve-tag": matches(r"(?i)[a-z0-9_][a-z0-9_\-+.]*", "invalid characters in tag"),
     "pve-ha-resource-id": matches(r"(?:\w+:)?.+", "value does not look like a valid ha resource id"),
     "pve-ha-node": matches(rf"{NODE}(:\d+)?", "value does not look like a valid ha group node"),
     "pve-bridge-id": matches(r"[-_.\w\d]+", "invalid bridge ID"),
     "pve-replication-job-id": matches(r"[1-9][0-9]{2,8}-\d{1,9}", "invalid replication job id '{value}'"),
+    "pve-fw-protocol-spec": protocol,
+    "pve-fw-sport-spec": ports,
+    "pve-fw-dport-spec": ports,
+    "IPorCIDRorAlias": unless(
+        r"(?:(?:dc|guest)/)?[A-Za-z][A-Za-z0-9\-_]+",
+        either("value does not look like a valid IP address or CIDR network", IP, CIDR),
+        "value does not look like a valid IP address, CIDR network or alias",
+    ),
     "urlencoded": matches(r"[-%a-zA-Z0-9_.!~*'()]*", "value does not look like a valid urlencoded string"),
     "pve-storage-content": matches(
         "images|rootdir|vztmpl|iso|backup|snippets|import|none", "invalid content type '{value}'"
@@ -282,6 +335,12 @@ FORMATS: dict[str, Format] = {
             for name in ("vendor-id", "device-id", "sub-vendor-id", "sub-device-id")
         },
     },
+    "pve-qm-bootdev": matches(BOOT_DEVICE, "invalid boot device '{value}'"),
+    "pve-qm-boot": {
+        "legacy": {"type": "string", "pattern": "[acdn]{1,4}", "optional": 1, "default_key": 1},
+        "order": {"type": "string", "format": "pve-qm-bootdev-list", "optional": 1},
+    },
+    "pve-vm-cpu-conf": processor,
     "pve-qm-ipconfig": {
         "ip": {"type": "string", "format": "pve-ipv4-config", "optional": 1},
         "gw": {"type": "string", "format": "ipv4", "optional": 1, "requires": "ip"},

@@ -331,9 +331,16 @@ def write(call: Call, guest: Guest, options: Config) -> None:
                 require_release(guest, key)
                 apply(world, guest, key)
             except Refusal as refusal:
-                problems[key] = refusal.text + "\n"
+                problems[key] = unable(guest, key, refusal.text)
     if problems:
         raise parameters(problems)
+
+
+def unable(guest: Guest, key: str, text: str) -> str:
+    """What `errors` says of a change that could not be made."""
+    if guest.status == "stopped":
+        return f"unable to apply pending change {key} : {text}\n"
+    return f"unable to hotplug {key}: {text}\n" if guest.kind == "lxc" else f"hotplug problem - {text}\n"
 
 
 def require_release(guest: Guest, key: str) -> None:
@@ -342,8 +349,7 @@ def require_release(guest: Guest, key: str) -> None:
         guest.kind == "qemu" and guest.status == "running" and re.fullmatch(r"net\d+|(scsi|virtio)\d+", key)
     )
     if plugged and guest.deaf and guest.pending[key] is None:
-        text = f"error on hot-unplugging device '{key}' - still busy in guest?"
-        raise Refusal(f"hotplug problem - {text}")
+        raise Refusal(f"error on hot-unplugging device '{key}' - still busy in guest?")
 
 
 def require_removable(guest: Guest, key: str) -> None:
@@ -562,10 +568,15 @@ def restored(volume: Volume, guest: Guest, options: Config, storage: str | None,
 
 
 def require_unmanaged(call: Call, guest: Guest) -> None:
+    """Without `purge` nothing may still name a guest that is destroyed."""
     if guest.vmid in call.world.managed_guests() and not call["purge"]:
         raise Refusal(
             f"unable to remove {guest.noun} {guest.vmid} - used in HA resources and purge parameter not set."
         )
+    for job in () if call["purge"] else call.world.file("replication"):
+        if job.startswith(f"{guest.vmid}-"):
+            found = f"There is a replication job '{job}' for guest '{guest.vmid}'"
+            raise Refusal(f"{found} - Please remove that first.")
 
 
 def forget(call: Call, task: Task, guest: Guest) -> None:

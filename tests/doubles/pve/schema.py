@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tests.doubles.pve import errors, formats
+from tests.doubles.pve import errors, formats, releases
 from tests.gates import schema as gate
 
 Property = dict[str, Any]
@@ -30,6 +30,7 @@ NUMBERED = {
 }  # fmt: skip
 DIGITS = re.compile(r"([a-z]+)(0|[1-9]\d*)")
 NUMBER = re.compile(r"[+-]?(\d+\.\d+|\d+\.|\.\d+|\d+)([eE][+-]?\d+)?")
+ENUMERATION = re.compile(r"[a-z/][\w/.-]*(\|[a-z/][\w/.-]*)+")
 INTEGER = re.compile(r"[+-]?\d+")
 
 
@@ -37,6 +38,7 @@ INTEGER = re.compile(r"[+-]?\d+")
 class Method:
     """One operation: GET /nodes/{node}/qemu."""
 
+    release: str
     verb: str
     template: str
     properties: dict[str, Property]
@@ -58,9 +60,14 @@ class Method:
     def applies(self, name: str, params: dict[str, Any]) -> bool:
         """Whether the kind of thing that is created or changed (`type`) has this property."""
         schema = self.property(name) or {}
-        return "type-property" not in schema or params.get(schema["type-property"]) in schema.get(
-            "instance-types", []
+        kind = next(
+            (each["type-property"] for each in self.properties.values() if "type-property" in each), None
         )
+        if kind is None:
+            return True
+        if kind not in params:  # of a kind that is not told only what all kinds have is known
+            return not schema.get("optional") or name in ("delete", "digest")
+        return "type-property" not in schema or params[kind] in schema.get("instance-types", [])
 
     def verify(self, given: dict[str, Any]) -> dict[str, Any]:
         """The parameters in their types, or a Refusal that names each wrong one."""
@@ -145,6 +152,8 @@ class Schema:
 
 @functools.cache
 def raw(release: str) -> dict[str, dict[str, Any]]:
+    if release == releases.OLDEST:
+        return releases.older(raw("9.1"))
     return json.loads((gate.folder() / f"{release}.json").read_text())  # type: ignore[no-any-return]
 
 
@@ -158,6 +167,7 @@ def of(release: str) -> Schema:
 def method(release: str, template: str, verb: str) -> Method:
     entry = raw(release)[template][verb]
     return Method(
+        release,
         verb,
         template,
         entry["parameters"],
@@ -166,6 +176,15 @@ def method(release: str, template: str, verb: str) -> Method:
         entry["returns"],
         entry["token"],
     )
+
+
+def children(method: Method) -> list[str]:
+    """The fixed names right below an operation's path."""
+    start = method.template.rstrip("/") + "/"
+    below = {
+        each.removeprefix(start).partition("/")[0] for each in raw(method.release) if each.startswith(start)
+    }
+    return sorted(name for name in below if not name.startswith("{"))
 
 
 def scalar(value: Any) -> str:
@@ -277,6 +296,7 @@ def from_usage(usage: str) -> dict[str, Property] | None:
     return {
         name: {
             "type": kinds.get(kind, "string"),
+            **({"enum": kind.split("|")} if ENUMERATION.fullmatch(kind) and kind not in kinds else {}),
             **({"optional": 1} if optional and (inner or not closed) or (inner and optional) else {}),
             **({"default_key": 1} if closed else {}),
         }

@@ -16,10 +16,14 @@ A seeder is registered for an operation, as a handler is:
 from __future__ import annotations
 
 import copy
+import functools
+import importlib
 import json
+import pkgutil
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -131,7 +135,7 @@ class Shown:
         if name not in self.world.nodes and f"node {name}" not in self.absent:
             number = len(self.world.nodes) + 1
             self.world.nodes[name] = Node(name, number, f"192.0.2.{10 + number}")
-            self.world.cluster = self.world.cluster or "labcluster"
+            self.world.cluster = self.world.cluster or "cluster"
         return self.world.nodes.get(name, Node(name))
 
     def task(self, upid: str, data: dict[str, Any] | None = None) -> Task | None:
@@ -164,6 +168,14 @@ def seeds(verbs: str, *templates: str) -> Callable[[Seeder], Seeder]:
     return register
 
 
+@functools.cache
+def load_seeders() -> None:
+    """Imports every file `seeds_….py` beside this one: that registers its seeders."""
+    for found in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if found.name.startswith("seeds_"):
+            importlib.import_module(f"{__package__}.{found.name}")
+
+
 def params_of(asked: dict[str, Any]) -> dict[str, Any]:
     """The parameters of a recorded request; a list of pairs is a form with a repeated key."""
     given = asked.get("params") or {}
@@ -181,22 +193,26 @@ def world_for(
     exchange: dict[str, Any], blind: bool = False, release: str = "9.2"
 ) -> tuple[World, str | None]:
     """The world before the exchange, and who asks."""
+    load_seeders()
     asked = exchange["request"]
     path = api.normal(asked["path"])
     found = schema.of(release).lookup(path)
     template, _, values = found or (path, {}, {})
-    world = World(release, StillClock(), local="pve1")
+    world = World(release, StillClock(), local="here")
     shown = Shown(
         asked["method"], path, params_of(asked), values, copy.deepcopy(exchange["body"]), blind, world
     )
     for pattern, what in ABSENT.items():
         if said := shown.says(pattern):
             shown.absent.add(what.format(*said.groups()))
-    world.nodes["pve1"] = Node("pve1", 1, "192.0.2.11")
+    asked_node = values.get("node") if template.startswith("/nodes/{node}") else None
+    if f"node {asked_node}" not in shown.absent:
+        world.local = asked_node or answering_node(shown.body) or world.local
+    world.nodes = {world.local: Node(world.local, 1, "192.0.2.11")}
     if "node" in values:
         node = shown.add_node(values["node"])
         if shown.body == "" and asked.get("auth", "") is not None:  # nobody answered for it
-            node.online, node.silent = node.name == world.local, True
+            node.online = False
     who(shown, asked, template)
     if seeder := SEEDERS.get((shown.verb, template)):
         seeder(shown)
@@ -204,6 +220,12 @@ def world_for(
         if said := shown.says(pattern):
             rule(shown, said)
     return world, shown.user
+
+
+def answering_node(body: Any) -> str | None:
+    """A node that the body names."""
+    found = re.search(r'"node": "([^"]+)"|"UPID:([^:]+):', json.dumps(body))
+    return str(found[1] or found[2]) if found else None
 
 
 # What a message says is not there.
@@ -622,7 +644,7 @@ def held(shown: Shown, said: re.Match[str]) -> None:
 
 @tells(r"no quorum|\.tmp\.\d+' - Permission denied")
 def without_quorum(shown: Shown, said: re.Match[str]) -> None:
-    for name in ("pve2", "pve3"):
+    for name in ("gone", "lost"):
         shown.add_node(name).online = False
 
 
@@ -631,6 +653,16 @@ def locked(shown: Shown, said: re.Match[str]) -> None:
     guest = of_path(shown)
     if guest is not None:
         guest.config["lock"] = said[1]
+
+
+@tells(r"There is a replication job '([^']+)'")
+def replicated(shown: Shown, said: re.Match[str]) -> None:
+    shown.world.file("replication")[said[1]] = {"type": "local", "target": "there"}
+
+
+@tells(r"Source and target must not be identical")
+def replicated_to_itself(shown: Shown, said: re.Match[str]) -> None:
+    shown.guest("lxc", int(shown.params["id"].partition("-")[0])).node = shown.params["target"]
 
 
 @tells(r"protection mode enabled")

@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The state that exchanges show of storages, pools, options, jobs, the cluster's nodes and networks; see `seeds`."""
+"""The state that exchanges show of storages, pools, options, jobs, the cluster's nodes and networks; see
+`seeds`.
+"""
 
 from __future__ import annotations
 
@@ -116,6 +118,8 @@ def elsewhere(shown: Shown, said: re.Match[str]) -> None:
 @seeds("GET", "/cluster/options")
 def options(shown: Shown) -> None:
     data = dict(shown.data or {})
+    if "mac_prefix" not in data:  # this user sees only what everybody may see
+        shown.world.access.roles.get("Shown", set()).difference_update({"Sys.Audit", "Sys.Modify"})
     allowed = set(data.pop("allowed-tags", []))
     shown.world.options |= data
     told = set(data.get("registered-tags", [])) | set(
@@ -155,19 +159,23 @@ def job_exists(shown: Shown, said: re.Match[str]) -> None:
 def not_backed_up(shown: Shown) -> None:
     for entry in shown.data or []:
         config = {"hostname" if entry["type"] == "lxc" else "name": entry["name"]}
-        shown.world.guests[entry["vmid"]] = Guest(entry["vmid"], entry["type"], "pve1", config)
+        shown.world.guests[entry["vmid"]] = Guest(entry["vmid"], entry["type"], shown.world.local, config)
 
 
 # --- the cluster's nodes ---
 
 
 def corosync_nodes(shown: Shown, entries: list[dict[str, Any]]) -> None:
+    """The nodes of the cluster are these, and no others."""
+    shown.world.nodes.clear()
     for entry in entries:
         links = [entry[key] for key in sorted(entry) if re.fullmatch(r"ring\d_addr", key)]
         address = entry.get("pve_addr", links[0] if links else "")
         node = Node(entry["name"], int(entry["nodeid"]), address, facts={"links": links})
         node.fingerprint = entry.get("pve_fp", node.fingerprint)
         shown.world.nodes[node.name] = node
+    if shown.world.local not in shown.world.nodes:
+        shown.world.local = next(iter(shown.world.nodes))
 
 
 def totem(shown: Shown, data: dict[str, Any]) -> None:
@@ -178,7 +186,7 @@ def totem(shown: Shown, data: dict[str, Any]) -> None:
 @seeds("GET", "/cluster/config/nodes")
 def config_nodes(shown: Shown) -> None:
     if shown.data:
-        shown.world.cluster = "labcluster"
+        shown.world.cluster = "cluster"
         corosync_nodes(shown, shown.data)
 
 
@@ -186,7 +194,8 @@ def config_nodes(shown: Shown) -> None:
 def config_totem(shown: Shown) -> None:
     if shown.data:
         totem(shown, shown.data)
-        shown.world.nodes["pve1"].facts["links"] = ["192.0.2.11"] * len(shown.data.get("interface", {}))
+        links = len(shown.data.get("interface", {}))
+        shown.world.nodes[shown.world.local].facts["links"] = ["192.0.2.11"] * links
 
 
 @seeds("GET", "/cluster/config/join")
@@ -196,7 +205,7 @@ def join(shown: Shown) -> None:
         totem(shown, shown.data["totem"])
         corosync_nodes(shown, shown.data["nodelist"])
     elif not shown.says("not in a cluster"):
-        shown.world.cluster = "labcluster"
+        shown.world.cluster = "cluster"
 
 
 @seeds("POST", "/cluster/config/join")
@@ -210,18 +219,19 @@ def joining(shown: Shown) -> None:
 
 @tells(r"corosync\.conf' already exists")
 def in_cluster(shown: Shown, said: re.Match[str]) -> None:
-    shown.world.cluster = "labcluster"
+    shown.world.cluster = "cluster"
 
 
 @seeds("POST DELETE", "/cluster/config/nodes/{node}")
 def other_node(shown: Shown) -> None:
-    shown.world.cluster = shown.world.cluster or "labcluster"
+    shown.world.cluster = shown.world.cluster or "cluster"
     if shown.verb == "DELETE":
         return
     shown.world.nodes.pop(shown.values["node"], None)
     text = shown.data.get("corosync_conf", "") if isinstance(shown.data, dict) else ""
     listed = [dict(re.findall(r"(\S+): (\S+)", part)) for part in re.findall(r"  node \{(.*?)\}", text, re.S)]
-    corosync_nodes(shown, [each for each in listed if each["name"] != shown.values["node"]])
+    if listed:
+        corosync_nodes(shown, [each for each in listed if each["name"] != shown.values["node"]])
     found = dict(re.findall(r"(cluster_name|config_version): (\S+)", text))
     if found:
         totem(shown, {**found, "config_version": int(found["config_version"]) - 1})

@@ -115,7 +115,7 @@ class Server:
         except Refusal as refusal:
             return Response(refusal.status, refusal.reason, "")
         try:
-            params = await parameters_of(request)
+            params = await parameters_of(request, self.api.uploads)
         except ValueError:
             return Response(400, "malformed request body", "")
         return self.api.request(request.method, request.rel_url.raw_path, params, user)
@@ -134,7 +134,7 @@ async def finish(runner: web.AppRunner) -> None:
     await asyncio.sleep(0.01)
 
 
-async def parameters_of(request: web.Request) -> dict[str, Any]:
+async def parameters_of(request: web.Request, uploads: dict[str, bytes]) -> dict[str, Any]:
     params = gathered(list(request.query.items()))
     if request.content_type == "application/json":
         text = await request.text()
@@ -143,11 +143,11 @@ async def parameters_of(request: web.Request) -> dict[str, Any]:
         fields = await request.post()
         for name, value in fields.items():
             if isinstance(value, web.FileField):
-                content = value.file.read()
-                params |= {"filename": value.filename, "tmpfilename": None, "size": len(content)}
+                kept = f"/var/tmp/pveupload-{len(uploads):08x}"
+                uploads[kept] = value.file.read()
+                params |= {"filename": value.filename, "tmpfilename": kept}
             else:
                 params[name] = value
-        params.pop("tmpfilename", None)
     elif request.body_exists:
         params |= gathered(list((await request.post()).items()))
     return params

@@ -54,7 +54,7 @@ def name(
     for number in range(1000):
         base = f"{stem}-{vmid}-disk-{number}"
         volid = f"{storage}:{vmid}/{base}.{form}" if files else f"{storage}:{base}"
-        taken = re.compile(rf"(?:vm|subvol|base)-{vmid}-disk-{number}(?:\.|$)")
+        taken = re.compile(rf"(?:vm|subvol|base|basevol)-{vmid}-disk-{number}(?:\.|$)")
         if not any(taken.search(each.volid) for each in world.volumes_of(node, storage)):
             return volid, form
     raise Refusal(f"unable to allocate an image name for VM {vmid} in storage '{storage}'")

@@ -12,13 +12,15 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tests.doubles.pve.access import Access
+from tests.doubles.pve.access import BUILT_IN, Access, older_roles
 from tests.doubles.pve.clock import Clock
 from tests.doubles.pve.errors import Refusal
+from tests.doubles.pve.releases import OLDEST
 from tests.doubles.pve.tasks import Steps, Task, Worker
 
 Kind = Literal["lxc", "qemu"]
@@ -76,6 +78,8 @@ class Guest:
     program: Callable[[list[str], bytes], tuple[int, bytes, bytes]] | None = None
     """What runs a command that the agent is given: its status and what it wrote."""
     processes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    """What its agent reads and writes."""
     deaf: bool = False
     """Whether it ignores a request to shut down."""
     held_by: Task | None = None
@@ -159,6 +163,15 @@ class World:
     random: random.Random = field(default_factory=lambda: random.Random(0))
     pid: int = 1000
 
+    def __post_init__(self) -> None:
+        if self.old and self.access.roles == BUILT_IN:
+            self.access.roles = older_roles()
+
+    @property
+    def old(self) -> bool:
+        """Whether the release is 8."""
+        return self.release == OLDEST
+
     @property
     def config_version(self) -> int:
         """That of corosync.conf; kept where worlds that join share it."""
@@ -208,7 +221,7 @@ class World:
     def require_writable(self, file: str) -> None:
         """Asked before a file of the cluster is changed under its lock (PVE::Cluster::cfs_lock_file)."""
         if not self.quorate:
-            raise Refusal(f"error during cfs-locked 'file-{file.replace('/', '_')}' operation: no quorum!")
+            raise Refusal(f"cfs-lock 'file-{re.sub('[/.]', '_', file)}' error: no quorum!")
 
     # --- guests ---
 

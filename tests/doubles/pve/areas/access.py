@@ -17,6 +17,7 @@ from tests.doubles.pve.access import BUILT_IN, ROOT, Grant, Group, Token, User, 
 from tests.doubles.pve.api import Call, handles
 from tests.doubles.pve.errors import Refusal, forbidden, parameter, parameters
 from tests.doubles.pve.formats import split_list
+from tests.doubles.pve.sections import Failed
 from tests.doubles.pve.world import digest
 
 FIELDS = ("comment", "email", "firstname", "lastname", "keys")
@@ -170,7 +171,8 @@ def create_user(call: Call) -> None:
     if name in access.users:
         raise Refusal(f"create user failed: user '{name}' already exists")
     join_groups(call, name, "create user failed")
-    call.world.require_writable("user.cfg")
+    with Failed("create user failed"):
+        call.world.require_writable("user.cfg")
     access.users[name] = User(
         1 if call["enable"] is None else call["enable"],
         call["expire"] or 0,
@@ -210,7 +212,8 @@ def update_user(call: Call) -> None:
     if name not in access.users:
         raise Refusal(f"update user failed: no such user ('{name}')")
     user = access.users[name]
-    call.world.require_writable("user.cfg")
+    with Failed("update user failed"):
+        call.world.require_writable("user.cfg")
     if call["enable"] is not None:
         user.enable = call["enable"]
     if call["expire"] is not None:
@@ -230,7 +233,8 @@ def update_user(call: Call) -> None:
 @handles("DELETE", "/access/users/{userid}")
 def delete_user(call: Call) -> None:
     access, name = call.world.access, call["userid"]
-    call.world.require_writable("user.cfg")
+    with Failed("delete user failed"):
+        call.world.require_writable("user.cfg")
     access.users.pop(name, None)
     for group in access.groups.values():
         group.users.discard(name)
@@ -353,7 +357,8 @@ def create_group(call: Call) -> None:
     held = call.world.access.groups
     if call["groupid"] in held:
         raise Refusal(f"create group failed: group '{call['groupid']}' already exists")
-    call.world.require_writable("user.cfg")
+    with Failed("create group failed"):
+        call.world.require_writable("user.cfg")
     held[call["groupid"]] = Group(comment=call["comment"] or None)
 
 
@@ -403,7 +408,8 @@ def create_role(call: Call) -> None:
     held = call.world.access.roles
     if call["roleid"] in held:
         raise Refusal(f"create role failed: role '{call['roleid']}' already exists")
-    call.world.require_writable("user.cfg")
+    with Failed("create role failed"):
+        call.world.require_writable("user.cfg")
     held[call["roleid"]] = set(split_list(call["privs"] or ""))
 
 
@@ -477,7 +483,8 @@ def update_acl(call: Call) -> None:
     ]
     for grant in wanted:
         require_existing(call, grant)
-    call.world.require_writable("user.cfg")
+    with Failed("ACL update failed"):
+        call.world.require_writable("user.cfg")
     for grant in wanted:
         if call["delete"]:
             access.acl.pop(grant, None)

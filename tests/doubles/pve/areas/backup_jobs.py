@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Jobs that back guests up: /cluster/backup, and what runs when.
 
-Rests on: PVE::API2::Backup and PVE::API2::Cluster::Jobs (pve-manager) and the recorded exchanges: a job that selects no
-guest is 500 with a 400 inside; one that is not there is 400 when read and 500 when changed; guests, pool and all exclude
-each other, and the new selection drops the old.
+Rests on: PVE::API2::Backup and PVE::API2::Cluster::Jobs (pve-manager) and the recorded exchanges: a job that
+selects no guest is 500 with a 400 inside; one that is not there is 400 when read and 500 when changed;
+guests, pool and all exclude each other, and the new selection drops the old.
 """
 
 from __future__ import annotations
@@ -134,7 +134,9 @@ def analyze(call: Call) -> Any:
 
 
 def next_run(now: float, schedule: str) -> int:
-    """When a schedule of days and one time of day comes next, in seconds since the epoch; others: within a day."""
+    """When a schedule of days and one time of day comes next, in seconds since the epoch; others: within a
+    day.
+    """
     clock = re.search(r"(\d{1,2}):(\d{2})", schedule)
     days = days_of(schedule)
     midnight = int(now) // DAY * DAY

@@ -155,7 +155,7 @@ def storage_entry(call: Call, node: str, name: str, settings: dict[str, Any]) ->
 def networks(call: Call) -> list[dict[str, Any]]:
     """The zone that every node has without any software-defined network; since release 9."""
     zone = "localnetwork"
-    if call.world.release.startswith("8") or not call.allows(f"/sdn/zones/{zone}", "SDN.Audit"):
+    if call.world.old or not call.allows(f"/sdn/zones/{zone}", "SDN.Audit"):
         return []
     return [
         {

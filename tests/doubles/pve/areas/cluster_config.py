@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Making a cluster and joining one: /cluster/config.
 
-Rests on: PVE::API2::ClusterConfig and PVE::Cluster::Setup (pve-cluster) and the recorded exchanges: a node that stands
-alone has no join information (424); values of corosync.conf are strings; whoever joins checks the fingerprint first and
-the password then, and all tickets of the joining node end.
+Rests on: PVE::API2::ClusterConfig and PVE::Cluster::Setup (pve-cluster) and the recorded exchanges: a node
+that stands alone has no join information (424); values of corosync.conf are strings; whoever joins checks the
+fingerprint first and the password then, and all tickets of the joining node end.
 
-A node that stands alone is a world of its own. `world.facts["peers"]` tells where others are: {address: World}. After a
-join both worlds share their state and differ only in which node answers.
+A node that stands alone is a world of its own. `world.facts["peers"]` tells where others are: {address:
+World}. After a join both worlds share their state and differ only in which node answers.
 """
 
 from __future__ import annotations

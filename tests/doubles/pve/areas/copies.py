@@ -80,7 +80,7 @@ def require_linkable(call: Call, source: Guest, config: dict[str, Any]) -> None:
         if guests.is_cdrom(str(config[key])) or key.startswith("unused"):
             continue
         volume = call.world.volume(source.node, volid)
-        if volume is not None and not re.search(r"[:/]base-", volid):
+        if volume is not None and not re.search(r"[:/]base(vol)?-", volid):
             raise Refusal(f"Linked clone feature for drive '{key}' is not available")
 
 
@@ -152,9 +152,7 @@ def make_template(call: Call, guest: Guest) -> None:
         value = str(guest.config[key])
         if volume is None or guests.is_cdrom(value) or key.startswith("unused"):
             continue
-        base = re.sub(r"(^|[:/])(vm|subvol)-", lambda found: f"{found[1]}{'base'}-", volid)
-        if base == volid or "subvol" in volid:
-            base = re.sub(r"(^|[:/])subvol-", r"\1basevol-", volid)
+        base = re.sub(r"(?<=[:/])vm-", "base-", re.sub(r"(?<=[:/])subvol-", "basevol-", volid))
         storages.rename(call.world, guest.node, volume, base)
         guest.config[key] = value.replace(volid, base, 1)
     guest.config["template"] = 1

@@ -4,11 +4,12 @@
 
 Rests on: PVE::API2::Qemu::Agent, PVE::QemuServer::Cloudinit (qemu-server) and the recorded exchanges, which
 show an agent that does not answer; what one that does answer says is that of the documentation of the guest
-agent.
+agent. What a machine writes comes as bytes, each one character (decode_base64 there), not as UTF-8.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 from urllib.parse import unquote
@@ -21,6 +22,7 @@ from tests.doubles.pve.world import Guest
 
 ONE = "/nodes/{node}/qemu/{vmid}"
 AGENT = f"{ONE}/agent"
+FILE_READ = 16 * 1024**2
 CLOUDINIT = ("cicustom", "cipassword", "ciuser", "ciupgrade", "nameserver", "searchdomain", "sshkeys")
 COMMANDS = (
     "fsfreeze-freeze fsfreeze-status fsfreeze-thaw fstrim get-fsinfo get-host-name get-memory-block-info "
@@ -71,6 +73,37 @@ for each in COMMANDS.split():
     agent_command(each)
 
 
+@handles("POST", AGENT)
+def command(call: Call) -> Any:
+    return {"result": told(answering(call), call["command"])}
+
+
+@handles("GET", f"{AGENT}/file-read")
+def file_read(call: Call) -> Any:
+    held = answering(call).files.get(call["file"])
+    if held is None:
+        problem = f"failed to open file '{call['file']}' (mode: 'r'): No such file or directory"
+        raise Refusal(f"Agent error: {problem}")
+    offset = call["offset"] or 0
+    read = held[offset : offset + int(call["count"] or FILE_READ)]
+    decoded = read.decode("latin-1") if call["decode"] in (None, 1) else base64.b64encode(read).decode()
+    return {"content": decoded} | ({"truncated": 1} if offset + len(read) < len(held) else {})
+
+
+@handles("POST", f"{AGENT}/file-write")
+def file_write(call: Call) -> None:
+    content = call["content"].encode()
+    answering(call).files[call["file"]] = (
+        content if call["encode"] in (None, 1) else base64.b64decode(content)
+    )
+
+
+@handles("POST", f"{AGENT}/set-user-password")
+def set_user_password(call: Call) -> Any:
+    answering(call)
+    return {"result": {}}
+
+
 @handles("POST", f"{AGENT}/exec")
 def execute(call: Call) -> Any:
     guest = answering(call)
@@ -82,8 +115,8 @@ def execute(call: Call) -> Any:
     guest.processes[pid] = {
         "exited": 1,
         "exitcode": status,
-        **({"out-data": output.decode(errors="replace")} if output else {}),
-        **({"err-data": problem.decode(errors="replace")} if problem else {}),
+        **({"out-data": output.decode("latin-1")} if output else {}),
+        **({"err-data": problem.decode("latin-1")} if problem else {}),
     }
     return {"pid": pid}
 

@@ -64,7 +64,8 @@ def usage(world: World, guest: Guest) -> dict[str, Any]:
         "maxdisk": root_size(guest),
     }
     if running:
-        pressure = dict.fromkeys((f"pressure{kind}" for kind in PRESSURES), "0.00")
+        told = () if world.old else PRESSURES
+        pressure = dict.fromkeys((f"pressure{kind}" for kind in told), "0.00")
         live = {"mem": memory * 1024**2 // 20, "disk": root_size(guest) // 10, "pid": 4000 + guest.vmid}
         entry |= {**pressure, **live, "uptime": int(world.clock.now() - guest.started)}
     for key in ("lock", "tags", "template"):
@@ -133,6 +134,7 @@ def pending(call: Call) -> Any:
 def update(call: Call) -> Any:
     guest = call.guest("lxc")
     options = guests.change(call, guest)
+    require_storages(call, options)
     guests.acquire(call, guest)
     guests.require_unlocked(guest)
     if call["digest"] and call["digest"] != call.world.digest(guest):
@@ -338,16 +340,23 @@ def reboot(call: Call) -> Any:
     return call.task("vzreboot", str(guest.vmid), work)
 
 
-@handles("POST", f"{ONE}/status/suspend")
-def suspend(call: Call) -> Any:
-    guest = call.guest("lxc")
+def checkpoint(verb: str, option: str) -> None:
+    """Suspending and resuming need a program that is not there."""
 
-    def work(task: Task) -> None:
-        command = f"lxc-checkpoint -n {guest.vmid} -s -D /var/lib/vz/dump"
-        task.log(f"lxc-checkpoint: {guest.vmid}: execing criu failed, is it installed?")
-        raise Refusal(f"command '{command}' failed: exit code 1")
+    @handles("POST", f"{ONE}/status/{verb}")
+    def handler(call: Call) -> Any:
+        guest = call.guest("lxc")
 
-    return call.task("vzsuspend", str(guest.vmid), work)
+        def work(task: Task) -> None:
+            command = f"lxc-checkpoint -n {guest.vmid} {option} -D /var/lib/vz/dump"
+            task.log(f"lxc-checkpoint: {guest.vmid}: execing criu failed, is it installed?")
+            raise Refusal(f"command '{command}' failed: exit code 1")
+
+        return call.task(f"vz{verb}", str(guest.vmid), work)
+
+
+checkpoint("suspend", "-s")
+checkpoint("resume", "-r")
 
 
 @handles("DELETE", ONE)

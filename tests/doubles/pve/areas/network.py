@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The network of a node: /nodes/{node}/network.
 
-Rests on: PVE::API2::Network and PVE::INotify (pve-manager, pve-common) and the recorded exchanges: changes wait in a
-second file until they are applied by a task; an interface that is not there is 400; a change without an address leaves
-the address but makes the method manual.
+Rests on: PVE::API2::Network and PVE::INotify (pve-manager, pve-common) and the recorded exchanges: changes
+wait in a second file until they are applied by a task; an interface that is not there is 400; a change
+without an address leaves the address but makes the method manual.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def live(node: Node) -> Interfaces:
         "active": 1,
     }
     bridge = {
-        "type": "bridge", "method": "static", "method6": "manual", "families": ["inet"], "priority": 4, "active": 1,
+        "type": "bridge", "method": "static", "method6": "manual", "families": ["inet"], "priority": 4,
+        "active": 1,
         "autostart": 1, "bridge_ports": "eth0", "bridge_stp": "off", "bridge_fd": "0",
         "address": node.ip, "netmask": "24", "cidr": f"{node.ip}/24",
     }  # fmt: skip

@@ -147,7 +147,7 @@ def require(call: Call, content: Any) -> None:
 def read_config(call: Call) -> Any:
     kept = settings(call.node(), "config")
     shown = {key: value for key, value in kept.items() if call["property"] in (None, key)}
-    return shown | {"digest": digest(kept)}
+    return shown | ({"digest": digest(kept)} if kept else {})
 
 
 @handles("PUT", f"{ONE}/config")

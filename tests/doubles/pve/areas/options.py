@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Options of the datacenter: /cluster/options.
 
-Rests on: PVE::API2::Cluster and PVE::DataCenterConfig (pve-manager, pve-cluster) and the recorded exchanges: property
-strings are shown taken apart, `bwlimit` is not; `max_workers` is a string; the note ends with a line break; an unknown
-option can be deleted; who may not audit sees only which tags are allowed.
+Rests on: PVE::API2::Cluster and PVE::DataCenterConfig (pve-manager, pve-cluster) and the recorded exchanges:
+property strings are shown taken apart, `bwlimit` is not; `max_workers` is a string; the note ends with a line
+break; an unknown option can be deleted; who may not audit sees only which tags are allowed.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pools: /pools.
 
-Rests on: PVE::API2::Pool (pve-manager) and the recorded exchanges: a pool may hold guests and storages that do not exist,
-and shows only those that do; a pool with pools in it is not empty.
+Rests on: PVE::API2::Pool (pve-manager) and the recorded exchanges: a pool may hold guests and storages that
+do not exist, and shows only those that do; a pool with pools in it is not empty.
 """
 
 from __future__ import annotations

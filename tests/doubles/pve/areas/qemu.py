@@ -52,11 +52,14 @@ def usage(world: World, guest: Guest) -> dict[str, Any]:
     }
     if running:
         live = {"mem": memory // 3, "memhost": memory // 3, "pid": 5000 + guest.vmid}
-        pressure = dict.fromkeys((f"pressure{kind}" for kind in PRESSURES), 0)
+        told = () if world.old else PRESSURES
+        pressure = dict.fromkeys((f"pressure{kind}" for kind in told), 0)
         entry |= {**live, **pressure, "uptime": int(world.clock.now() - guest.started)}
     for key in ("lock", "tags", "template"):
         if guest.config.get(key):
             entry[key] = guest.config[key]
+    if world.old:
+        del entry["memhost"]
     if any(re.fullmatch(r"serial\d+", key) for key in guest.config):
         entry["serial"] = 1
     return entry

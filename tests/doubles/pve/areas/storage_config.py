@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Definitions of storages: /storage.
 
-Rests on: PVE::API2::Storage::Config and PVE::Storage::Plugin (pve-storage) and the recorded exchanges: `local` is there
-without being written down; what a definition cannot be without is checked before anything else; `disable: 0` is not
-kept, other zeros are.
+Rests on: PVE::API2::Storage::Config and PVE::Storage::Plugin (pve-storage) and the recorded exchanges:
+`local` is there without being written down; what a definition cannot be without is checked before anything
+else; `disable: 0` is not kept, other zeros are.
 """
 
 from __future__ import annotations

@@ -248,7 +248,7 @@ def upload(call: Call) -> Any:
         place = f"{call['storage']}:{call['content']}/{name}"
         made = Volume(
             place,
-            int(call.sent.get("size", 0)),
+            len(call.api.uploads.get(call["tmpfilename"], b"")),
             name.rpartition(".")[2],
             call["content"],
             None,
