@@ -37,6 +37,15 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.image imp
     thin_tarball,
     version_of,
 )
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.oci import (
+    BLOB,
+    INDEX,
+    MARKER,
+    SMALL,
+    flatten,
+    is_layout,
+    layers_of,
+)
 from ansible_collections.twin.datacenter.plugins.modules.machine_image import OPTIONS
 
 DISPLAY = Display()
@@ -44,6 +53,9 @@ SILENCE = 4.0
 """Seconds after which somebody who waits is told that the work goes on."""
 _MANIFEST = 1 << 20
 """Bytes after which a MANIFEST is none."""
+_CHUNK = 1 << 20
+# How files of gzip and zstd begin (RFC 1952, RFC 8878).
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 EPOCH = "1577836800"
 """Files of a build are no younger than this, so that equal builds are equal (SOURCE_DATE_EPOCH)."""
 
@@ -66,7 +78,15 @@ class ActionModule(ActionBase):
             return {**result, **probe}
         try:
             images = [image for image in parse_images(arguments).images if before.get(image.name, {}) is None]
-            local = {image.name: build(image, self._loader.path_dwim) for image in images}
+            for image in images:
+                if image.packaged:
+                    server = variables["inventory_hostname"]
+                    DISPLAY.display(
+                        f"image {image.name}: {server} installs its packages, which takes minutes"
+                    )
+            local = {
+                image.name: build(image, self._loader.path_dwim) for image in images if not image.packaged
+            }
         except TwinError as error:
             raise AnsibleActionFail(str(error)) from error
         folder = self._make_tmp_path()
@@ -173,18 +193,30 @@ def _shift(image: Image, find: Any, finished: IO[bytes]) -> None:
 @contextlib.contextmanager
 def _raw(image: Image, find: Any) -> Iterator[IO[bytes]]:
     """The root file system as it was built or given."""
-    if image.tarball is not None:
-        with _open(f"tarball of image {image.name}", str(find(image.tarball))) as given:
-            _verify(f"tarball of image {image.name}", given, str(image.sha256), "was declared")
-            yield given
-        return
+    with contextlib.ExitStack() as stack:
+        if image.tarball is not None:
+            what = f"tarball of image {image.name}"
+            given = stack.enter_context(_open(what, str(find(image.tarball))))
+            _verify(what, given, str(image.sha256), "was declared")
+            if not _is_layout(given):
+                yield given
+                return
+        work = stack.enter_context(_work(image))
+        if image.tarball is not None:
+            _flatten(image, given, work)
+        else:
+            _bootstrap(image, work / "root.tar")
+        yield stack.enter_context((work / "root.tar").open("rb"))
+
+
+@contextlib.contextmanager
+def _work(image: Image) -> Iterator[Path]:
+    """A folder for what is only needed while an image is built."""
     work = cache() / f"{image.digest}.work"
     shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
     work.mkdir()
     try:
-        _bootstrap(image, work / "root.tar")
-        with (work / "root.tar").open("rb") as built:
-            yield built
+        yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -226,6 +258,17 @@ def _copy(image: Image, find: Any, finished: IO[bytes]) -> None:
     with _open(what, path) as source:
         _pour(image.name, source, finished)
     _verify(what, finished, checksum, told)
+    if _is_layout(finished):
+        with _work(image) as work:
+            _flatten(image, finished, work)
+            finished.seek(0)
+            finished.truncate()
+            with (
+                (work / "root.tar").open("rb") as root,
+                gzip.GzipFile("", "wb", 1, finished, mtime=0) as target,
+            ):
+                shutil.copyfileobj(root, target, _CHUNK)
+        finished.seek(0)
     version = _version(finished)
     if version is None or not version.startswith(f"{image.release}-"):
         raise TwinError(what, f"it holds {version or 'no FreeBSD'}", f"release {image.release} was declared")
@@ -259,6 +302,64 @@ def _version(finished: IO[bytes]) -> str | None:
                 text = cast(IO[bytes], tar.extractfile(entry)).read().decode(errors="replace")
                 return version_of({"bin/freebsd-version": text}.get)
     return None
+
+
+# ---- images of containers -----------------------------------------------------------------------
+
+
+def _is_layout(given: IO[bytes]) -> bool:
+    """Whether a tar file is one of an image for containers; it is turned to its beginning."""
+    with tarfile.open(fileobj=given, mode="r|*") as tar:
+        found = is_layout(tar)
+    given.seek(0)
+    return found
+
+
+def _flatten(image: Image, given: IO[bytes], work: Path) -> None:
+    """Make of an image for containers a root file system, ``root.tar``."""
+    what = f"tarball of image {image.name}"
+    DISPLAY.display(f"image {image.name}: taking the layers of an image for containers")
+    with tarfile.open(fileobj=given, mode="r|*") as tar:
+        for entry in tar:
+            name = entry.name.removeprefix("./")
+            blob = BLOB.fullmatch(name)
+            if entry.isreg() and (blob or name in (MARKER, INDEX)):
+                with (work / (blob[1] if blob else name)).open("wb+") as file:
+                    shutil.copyfileobj(cast(IO[bytes], tar.extractfile(entry)), file, _CHUNK)
+                    if blob:
+                        _verify(f"{name} in {what}", file, blob[1], "is its name")
+    system = "linux" if image.release is None else "freebsd"
+    marker, index = _small(what, work / MARKER), _small(what, work / INDEX)
+    digests = layers_of(marker, index, lambda digest: _small(what, work / digest), system)
+    with contextlib.ExitStack() as stack:
+        layers = [stack.enter_context(_layer(what, work / digest)) for digest in digests]
+        with (work / "root.tar").open("wb") as root:
+            count = flatten(layers, root)
+    DISPLAY.display(f"image {image.name}: {len(digests)} layers, {count} files")
+
+
+def _small(what: str, path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(SMALL)
+    except FileNotFoundError as error:
+        raise TwinError(what, f"it has no {path.name}", "make the archive anew, it is not whole") from error
+
+
+def _layer(what: str, path: Path) -> IO[bytes]:
+    """A layer, uncompressed, for it is read here and there."""
+    if not path.is_file():
+        raise TwinError(what, f"it has no {path.name}", "make the archive anew, it is not whole")
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == _ZSTD:
+        raise TwinError(what, "its layers are compressed by zstd", "make an archive with gzip")
+    if start[:2] != _GZIP:
+        return path.open("rb")
+    plain = path.with_suffix(".tar")
+    with gzip.open(path) as packed, plain.open("wb") as file:
+        shutil.copyfileobj(packed, file, _CHUNK)
+    return plain.open("rb")
 
 
 # ---- a suite of Debian --------------------------------------------------------------------------

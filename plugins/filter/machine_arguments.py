@@ -51,6 +51,8 @@ _value:
     - The C(names) of the machines, and for them the C(datasets) of M(twin.datacenter.zfs_dataset), the
       C(folders) of M(twin.datacenter.files), the C(containers) of M(twin.datacenter.lxc_container) and the
       C(jails) of M(twin.datacenter.jail).
+    - The C(upgrades) are the machines whose root file system is of another image than is declared, as
+      M(twin.datacenter.machine_upgrade) wants them. What that module does for them is in none of the others.
     - The C(removals) are names of machines with C(state=absent) for M(twin.datacenter.machine_removal),
       which are C(owned) by the server, or of which it may have C(copies).
   type: dict
@@ -61,10 +63,12 @@ from typing import Any
 
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.arguments import (
     data_folders,
+    datasets_beside,
     datasets_of,
     items_of,
     machines_here,
     removals_of,
+    upgrades_of,
 )
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import (
     Pair,
@@ -94,11 +98,17 @@ def machine_arguments(
         twin=Peer("", ()),
     )
     here = machines_here(parsed, server, answers)
+    upgrades = upgrades_of(here, answers)
     return {
         "names": [machine.name for machine in here],
-        "datasets": [dataset for machine in here for dataset in datasets_of(machine, pair)],
+        "upgrades": {name: machines[name] for name in upgrades},
+        "datasets": [
+            dataset
+            for machine in here
+            for dataset in (datasets_beside if machine.name in upgrades else datasets_of)(machine, pair)
+        ],
         "folders": data_folders(here, pair, defined),
-        **items_of(here, pair),
+        **items_of([machine for machine in here if machine.name not in upgrades], pair),
         "removals": removals_of(parsed.values(), server, answers, playing),
     }
 

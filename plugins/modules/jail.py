@@ -185,6 +185,11 @@ options:
         type: list
         elements: str
         default: []
+      omitted:
+        description: Limits that the jail should have and that no resource stands for, each with the
+          reason. The plan says so.
+        type: dict
+        default: {}
   scope:
     description:
       - The pattern of names within which O(purge) may remove jails, such as V(web-*).
@@ -309,6 +314,7 @@ JAIL = {
     "check": {"type": "dict", "options": CHECK},
     "address": {"type": "str"},
     "unenforced": {"type": "list", "elements": "str", "default": []},
+    "omitted": {"type": "dict", "default": {}},
 }
 OPTIONS = {"jails": {"type": "list", "elements": "dict", "required": True, "options": JAIL}, **PURGE}
 SUBJECT = Subject(OPTIONS, wanted_of, read, plan_jails, apply)

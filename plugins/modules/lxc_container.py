@@ -107,6 +107,11 @@ options:
         type: list
         elements: str
         default: []
+      omitted:
+        description: Limits that the container should have and that no key stands for, each with the
+          reason. The plan says so.
+        type: dict
+        default: {}
   scope:
     description:
       - The pattern of names within which O(purge) may remove containers, such as V(web-*).
@@ -194,6 +199,7 @@ CONTAINER = {
     "check": {"type": "dict", "options": CHECK},
     "address": {"type": "str"},
     "unenforced": {"type": "list", "elements": "str", "default": []},
+    "omitted": {"type": "dict", "default": {}},
 }
 OPTIONS = {
     "containers": {"type": "list", "elements": "dict", "required": True, "options": CONTAINER},

@@ -52,12 +52,16 @@ options:
             C(MANIFEST) beside it.
           - With O(images[].tarball) it is made of that instead, such as one of a folder that C(pkg -r) filled
             with the packages of the base system.
+          - With O(images[].packages), from V("15.0") on, it is made of these packages of the base system by
+            the server itself, which must run that FreeBSD.
           - Either way it must hold this release, at whatever patch level.
         type: str
       packages:
         description:
-          - Packages beside the essential ones and apt.
-          - A machine needs an init, such as V(systemd-sysv).
+          - Of a suite, packages beside the essential ones and apt. A machine needs an init, such as
+            V(systemd-sysv).
+          - Of a release, packages of its base system, such as V(FreeBSD-set-minimal-jail). They are installed
+            by pkg(8), which knows them by the keys that the server itself has, at the newest patch level.
         type: list
         elements: str
         default: []
@@ -66,6 +70,8 @@ options:
           - Of a suite, lines of sources.list(5) or addresses of mirrors. By default the mirror of Debian.
           - Of a release, the one address, or folder of the control node, of its C(base.txz) and C(MANIFEST).
             By default that of the FreeBSD project for amd64.
+          - Of the packages of a release, the address of their repository for pkg.conf(5). By default that of
+            the FreeBSD project.
         type: list
         elements: str
         default: []
@@ -73,6 +79,11 @@ options:
         description:
           - Path of a root file system on the control node, as a tar file, plain or compressed by gzip,
             bzip2 or xz.
+          - It may also be an image for containers, an OCI archive, which is known by its C(oci-layout). Its
+            layers are put upon each other, each once its digest is seen to be right. Layers compressed by
+            zstd are refused.
+          - Those of the FreeBSD project are called C(container-image-*.txz). A jail that boots needs
+            C(notoolchain) or C(toolchain) of them, which have rc(8) and its services.
         type: str
       sha256:
         description:
@@ -138,6 +149,23 @@ EXAMPLES = r"""
         release: "14.3"
         mirror: [/srv/freebsd/14.3-p2]
         sha256: 5f1f3b0c52b3e5fbb7d25d54a1c8d2b53c9f0a3c1fe3f8f0ef0a5a7c9d4e2b61
+
+- name: An image of packages of the base system
+  twin.datacenter.machine_image:
+    pool: tank
+    images:
+      - name: freebsd-15.0
+        release: "15.0"
+        packages: [FreeBSD-set-minimal-jail]
+
+- name: An image of the container image of a release, with the checksum of its CHECKSUM.SHA256
+  twin.datacenter.machine_image:
+    pool: tank
+    images:
+      - name: freebsd-14.3-small
+        release: "14.3"
+        tarball: files/FreeBSD-14.3-RELEASE-amd64-container-image-notoolchain.txz
+        sha256: 4a7f0b3c52b3e5fbb7d25d54a1c8d2b53c9f0a3c1fe3f8f0ef0a5a7c9d4e2b61
 
 - name: An image of a tarball
   twin.datacenter.machine_image:

@@ -62,11 +62,17 @@ images:
       type: list
       elements: str
       returned: always
+    kept:
+      description: The machines that keep a root file system of it, beside the one of another image.
+      type: list
+      elements: str
+      returned: always
   sample:
     - name: freebsd-14.3
       digest: 0c7a5f0e6b1d4b2f8f3e9a7d5c1b2a3d
       version: 14.3-RELEASE-p2
       machines: [ssa, tap]
+      kept: [web]
 """
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import report

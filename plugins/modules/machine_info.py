@@ -75,7 +75,13 @@ machines:
       type: bool
       returned: always
     image:
-      description: The image that it was made from.
+      description: The image that its declaration names.
+      type: str
+      returned: always
+    root_image:
+      description:
+        - The image that its root file system is of, which is another one while an upgrade is due.
+        - Null where there is no root file system.
       type: str
       returned: always
     addresses:

@@ -24,6 +24,13 @@ options:
     type: list
     elements: str
     required: true
+  kept:
+    description:
+      - Whether only the root file systems go that are kept of older images, see
+        M(twin.datacenter.machine_upgrade). The machine and its data stay.
+      - Remove them from both servers in one task, or they are replicated again.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - twin.datacenter.attributes
   - twin.datacenter.destroy
@@ -35,6 +42,12 @@ EXAMPLES = r"""
 - name: Remove machine ssa and its data from this server
   twin.datacenter.machine_removal:
     machines: [ssa]
+    allow_destroy: [ssa]
+
+- name: Give up the way back to older images of machine ssa
+  twin.datacenter.machine_removal:
+    machines: [ssa]
+    kept: true
     allow_destroy: [ssa]
 """
 
@@ -65,6 +78,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.removal i
 
 OPTIONS = {
     "machines": {"type": "list", "elements": "str", "required": True},
+    "kept": {"type": "bool", "default": False},
     **ALLOW_DESTROY,
 }
 SUBJECT = Subject(OPTIONS, parse_removals, read_removals, plan_removals, apply_removal)

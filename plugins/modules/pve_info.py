@@ -10,17 +10,19 @@ short_description: Tell what there is in a Proxmox VE cluster, as the modules ta
 version_added: 0.1.0
 author: twin.datacenter contributors (@twin-datacenter)
 description:
-  - What it returns under RV(pools), RV(storages) and RV(datacenter) may be given to the module for it as it
-    is; applied to the same cluster it changes nothing.
-  - Needs the privileges C(Sys.Audit) on C(/), C(Pool.Audit) on pools and C(Datastore.Audit) on storages. What
-    one may not see is not told.
+  - What it returns under all but RV(version) and RV(nodes) may be given to the module for it as it is;
+    applied to the same cluster it changes nothing.
+  - Needs the privileges C(Sys.Audit) on C(/), C(Pool.Audit) on pools, C(Datastore.Audit) on storages,
+    C(Mapping.Audit) on mappings and C(VM.Audit) on guests for their replication. What one may not see is not
+    told.
 options:
   gather:
-    description: What to tell. Each kind costs one request, O(gather=pools) one more for each pool.
+    description: What to tell. Each kind costs one request, O(gather=pools) one more for each pool,
+      O(gather=mappings) three.
     type: list
     elements: str
-    choices: [version, nodes, datacenter, pools, storages]
-    default: [version, nodes, datacenter, pools, storages]
+    choices: [version, nodes, datacenter, pools, storages, ha_resources, ha_rules, mappings, replication]
+    default: [version, nodes, datacenter, pools, storages, ha_resources, ha_rules, mappings, replication]
 extends_documentation_fragment:
   - twin.datacenter.attributes.info
   - twin.datacenter.pve
@@ -65,6 +67,30 @@ storages:
   type: list
   elements: dict
   sample: [{name: tank, type: zfspool, settings: {pool: tank/machines, content: [images, rootdir]}}]
+ha_resources:
+  description: The guests that the HA manager looks after, as options of M(twin.datacenter.pve_ha_resource).
+  returned: when asked for
+  type: list
+  elements: dict
+  sample: [{sid: "ct:100", state: started, failback: false}]
+ha_rules:
+  description: The rules of the HA manager, or its groups, as options of M(twin.datacenter.pve_ha_rule).
+  returned: when asked for
+  type: list
+  elements: dict
+  sample: [{name: home-castor, type: node-affinity, nodes: [castor], resources: ["ct:100"]}]
+mappings:
+  description: The mappings, as options of M(twin.datacenter.pve_mapping).
+  returned: when asked for
+  type: list
+  elements: dict
+  sample: [{name: media, type: dir, map: [{node: castor, path: /srv/media}]}]
+replication:
+  description: The replication jobs, as options of M(twin.datacenter.pve_replication).
+  returned: when asked for
+  type: list
+  elements: dict
+  sample: [{name: 100-0, target: pollux, schedule: "*/5"}]
 """
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import report
@@ -72,7 +98,12 @@ from ansible_collections.twin.datacenter.plugins.module_utils._pve.access import
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.host import pve_host
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.info import read_info
 
-GATHER = ["version", "nodes", "datacenter", "pools", "storages"]
+GATHER = ["version", "nodes", "datacenter", "pools", "storages"] + [
+    "ha_resources",
+    "ha_rules",
+    "mappings",
+    "replication",
+]
 OPTIONS = {
     "gather": {"type": "list", "elements": "str", "choices": GATHER, "default": GATHER},
     **ACCESS,

@@ -163,7 +163,7 @@ class FreebsdServer(MachineServer, FreebsdHost):
         self.join(name, number, locks)
         self.number = number
         self._switch_on()
-        self.world.programs["twin"] = self._guard
+        self.world.programs["twin"] = self._twin
         self.world.programs["fetch"] = self._fetch
 
     def _switch_on(self) -> None:
@@ -178,8 +178,10 @@ class FreebsdServer(MachineServer, FreebsdHost):
             dataset.mounted = self.zfs.mountable(name)
         self.zfs.put_mounts()
 
-    def _guard(self, _world: World, argv: Sequence[str], _stdin: str) -> Output:
-        assert argv[1] == "guard"
+    def _twin(self, _world: World, argv: Sequence[str], _stdin: str) -> Output:
+        if argv[1] != "guard":
+            rc, said = TwinProgram(self, self).run(argv[1:])
+            return answered(argv, said, rc=rc)
         try:
             guard(self.station, argv[2])
         except Refused as refusal:

@@ -28,6 +28,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.host import 
     WritableHost,
 )
 from ansible_collections.twin.datacenter.plugins.module_utils._core.pipe import Joined, Meter
+from ansible_collections.twin.datacenter.plugins.module_utils._zfs.host import patiently
 
 from .memory import MemoryHost, MemoryReader, answered
 from .zfs import Said, Snapshot, Zfs
@@ -400,7 +401,7 @@ def pair(flavour: str = "fuse", peer_flavour: str = "", *commands: str) -> tuple
             except Said as said:
                 raise CommandFailed(line, said.err) from said
         else:
-            server.change(["zfs", *words])
+            patiently(server, ["zfs", *words])
     for server in (here, there):
         server.zfs.late.clear()
         server.calls.clear()

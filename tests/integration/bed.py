@@ -9,6 +9,7 @@ serves the last one that is on its disk by HTTP: what the control node has read 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import time
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.declarati
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.kinds import container_of
 from ansible_collections.twin.datacenter.plugins.plugin_utils import zipapp
 from tests.lab import Lab
+from tests.lab.lab import VM
 
 POOL = "tank"
 MACHINE = "ssa"
@@ -32,6 +34,8 @@ ADDRESS = "192.0.2.21"
 STATE = "pair"
 LINKS = ("10.1.0", "10.2.0", "192.0.2")
 SERVERS = {"castor": 1, "pollux": 2}
+SLOWNESS = 10 if os.environ.get("TWIN_LAB_KIND") == VM else 1
+"""Factor of pauses and patience: an emulated processor that is always asked comes to nothing else."""
 
 CHOOSE_ZFS = """
 # That of the kernel where it has one, as role server does.
@@ -78,18 +82,20 @@ zfs create tank/images/tiny
 cd /tank/images/tiny
 mkdir -p bin sbin etc dev proc sys tmp srv run root var
 cp /bin/busybox bin/busybox
+echo "$1" >etc/pause
 chroot . /bin/busybox --install -s /bin
 cat >etc/writer <<'END'
 # Served only after it is on the disk: one block, written in place, then fsync(2).
 mkdir -p /run/www
 n=$(cat /srv/count 2>/dev/null || echo 0)
 n=${n#"${n%%[!0]*}"}
+pause=$(cat /etc/pause)
 while :; do
     n=$((n + 1))
     printf '%010d' $n | dd of=/srv/count conv=notrunc,fsync 2>/dev/null
     echo $n >/run/www/.count
     mv /run/www/.count /run/www/count
-    usleep 50000
+    usleep $pause
 done
 END
 cat >sbin/init <<'END'
@@ -138,7 +144,7 @@ class Bed:
     :cvar runs: succeeds while it runs.
     :cvar ip: the program of Linux of that name.
     :cvar definition: the file that defines it, `foreign` one of the same name that is none of this pair.
-    :cvar image: makes what the machine is cloned from.
+    :cvar image: makes what the machine is cloned from; its argument: microseconds between two counts.
     """
 
     platform, kind = "debian", "lxc"
@@ -163,7 +169,7 @@ class Bed:
         for server in SERVERS:
             self._introduce(server, keys)
             self.install(server, "/usr/local/sbin/twin", program, 0o755)
-        self.sh("castor", self.image)
+        self.sh("castor", self.image, str(50_000 * SLOWNESS))
         image = self.lab.ssh("castor", "zfs send tank/images/tiny@base", text=False).stdout
         receive = "zfs receive tank/images/tiny && zfs set readonly=on tank/images/tiny"
         assert self.lab.ssh("pollux", receive, input=image, text=False).returncode == 0
@@ -171,6 +177,8 @@ class Bed:
         assert self.count() > 0
         self.sh("castor", "twin replicate ssa")
         for server in SERVERS:
+            # As it is after its first days: every part of the program was in use once.
+            self.sh(server, f"{self.interpreter} -m compileall -q /var/cache/twin")
             # A state of a virtual machine is its memory too: after a power cut only its disks are left.
             self.sh(server, "sync")
         self.lab.save(STATE)
@@ -219,7 +227,7 @@ class Bed:
 
     def count(self, patience: float = 10.0) -> int:
         """What the machine serves: a counter that is on its disk."""
-        end = time.monotonic() + patience
+        end = time.monotonic() + patience * SLOWNESS
         while True:
             done = self.lab.run("curl", "-sf", "--max-time", "2", f"http://{ADDRESS}/count")
             if done.returncode == 0 and done.stdout.strip():

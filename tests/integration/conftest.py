@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -26,6 +27,11 @@ class LabHost(SshHost):
             socket = f"ControlPath={lab.known_hosts.parent}/%h"
             command += ["-o", "ControlMaster=auto", "-o", "ControlPersist=20", "-o", socket]
         self.prefix = (*command, address, "--")
+
+    def reset(self) -> None:
+        """Let go of a lasting connection: the next command makes a new one."""
+        *ssh, address, _end = self.prefix
+        subprocess.run([*ssh, "-O", "exit", address], capture_output=True, check=False)
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,7 @@ zfs create tank/images/tiny
 cd /tank/images/tiny
 /usr/lib/freebsd/make-base .
 mkdir srv
+echo "$1" >etc/pause
 cat >usr/local/etc/rc.d/writer <<'END'
 #!/bin/sh
 # Served only after it is on the disk: one block, written in place, then fsync(2).
@@ -44,12 +45,13 @@ mkdir $www
 httpd -p 80 -h $www
 n=$(cat /srv/count 2>/dev/null || echo 0)
 n=${n#"${n%%[!0]*}"}
+pause=$(cat /etc/pause)
 while :; do
     n=$((n + 1))
     printf '%010d' $n | dd of=/srv/count conv=notrunc,fsync
     echo $n >$www/.count
     mv $www/.count $www/count
-    busybox usleep 50000
+    busybox usleep $pause
 done >/dev/null 2>&1 </dev/null &
 END
 chmod 755 usr/local/etc/rc.d/writer

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask for a page every 20 ms and print "TIME ANSWER" for each good answer, until killed.
+"""Ask for a page, pause, and print "TIME ANSWER" for each good answer, until killed.
 
 Runs on the control node.
 """
@@ -11,9 +11,10 @@ import http.client
 import sys
 import time
 
-host, path = sys.argv[1:]
+host, path, seconds = sys.argv[1:]
+pause = float(seconds)
 while True:
-    connection = http.client.HTTPConnection(host, timeout=0.3)
+    connection = http.client.HTTPConnection(host, timeout=15 * pause)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
@@ -26,4 +27,4 @@ while True:
         pass
     finally:
         connection.close()
-    time.sleep(0.02)
+    time.sleep(pause)

@@ -173,3 +173,71 @@ def test_a_release_of_freebsd_keeps_its_ids_and_tells_its_patch_level(
     (told,) = (each for each in read_info(server, {"pool": POOL})["images"] if each["name"] == "jails")
     assert told["version"] == "14.3-RELEASE-p2" and told["machines"] == ["ssa"] and told["digest"]
     assert not task(image)["changed"]
+
+
+def test_an_image_of_packages_is_made_by_a_server_that_knows_their_keys(
+    freebsd: Lab, server: LabHost, task: Callable[..., dict[str, Any]]
+) -> None:
+    image = {"name": "packaged", "release": "15.0", "packages": ["FreeBSD-set-minimal-jail"]}
+    # The interpreter for which the server is one of FreeBSD.
+    own = ("-e", "ansible_python_interpreter=/usr/local/bin/python3.11")
+    made = task(image, *own)
+    if freebsd.status()["freebsd"] != "15.0":
+        assert (
+            "this server has no /usr/share/keys/pkgbase-15; make it on a server that has FreeBSD"
+            in made["msg"]
+        )
+        assert "packaged" not in server.listing(f"/{POOL}/images")
+        return
+    assert made["measured"][0]["version"] == "15.0-RELEASE-p1"
+    assert server.listing(f"/{POOL}/images/packaged/usr/share/keys/pkgbase-15") == ["trusted"]
+    assert ".repositories" not in server.listing(f"/{POOL}/images/packaged")
+    assert not task(image, *own)["changed"]
+
+
+def test_a_container_image_of_a_release(
+    server: LabHost, task: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    """Two layers, of which the second takes a file away."""
+    blobs: dict[str, bytes] = {}
+
+    def put(data: bytes) -> dict[str, Any]:
+        digest = hashlib.sha256(data).hexdigest()
+        blobs[digest] = data
+        return {"digest": f"sha256:{digest}", "size": len(data)}
+
+    def packed(files: dict[str, bytes]) -> bytes:
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w:gz") as tar:
+            for name, text in files.items():
+                member = tarfile.TarInfo(f"./{name}")
+                member.size = len(text)
+                tar.addfile(member, io.BytesIO(text))
+        return made.getvalue()
+
+    script = b'USERLAND_VERSION="14.3-RELEASE-p2"\n'
+    layers = [
+        put(packed({"bin/freebsd-version": script, "etc/gone": b""})),
+        put(packed({"etc/.wh.gone": b"", "x": b""})),
+    ]
+    manifest = {"config": put(b'{"os": "freebsd"}'), "layers": layers}
+    index = {"schemaVersion": 2, "manifests": [put(json.dumps(manifest).encode())]}
+    with tarfile.open(tmp_path / "image.tar", "w") as tar:
+        files = {f"blobs/sha256/{digest}": data for digest, data in blobs.items()}
+        files |= {"index.json": json.dumps(index).encode(), "oci-layout": b'{"imageLayoutVersion": "1.0.0"}'}
+        for name, data in files.items():
+            member = tarfile.TarInfo(f"./{name}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    checksum = hashlib.sha256((tmp_path / "image.tar").read_bytes()).hexdigest()
+    image = {
+        "name": "contained",
+        "release": "14.3",
+        "tarball": str(tmp_path / "image.tar"),
+        "sha256": checksum,
+    }
+    made = task(image)
+    assert made["measured"][0]["version"] == "14.3-RELEASE-p2"
+    assert "image contained: 2 layers, 4 files" in made["said"]
+    assert server.listing(f"/{POOL}/images/contained") == ["bin", "etc", "x"]
+    assert server.listing(f"/{POOL}/images/contained/etc") == []

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.bed import ADDRESS, MACHINE, STATE, Bed
+from tests.integration.bed import ADDRESS, MACHINE, SLOWNESS, STATE, Bed
 from tests.integration.jail_bed import bed_of
 from tests.lab import Lab
 from tests.lab.lab import VM
@@ -33,8 +33,10 @@ STEPS = ["announce", "seed", "stop", "final", "commit", "claim", "start", "retir
 BEFORE_COMMIT = STEPS[: STEPS.index("commit")]
 HERE, THERE = "castor", "pollux"
 UNDONE, REFUSED, UNFINISHED = 1, 2, 3
-UNTIL_STOPPED = "until pgrep --runstates T --full '/usr/local/sbin/twin move'; do sleep 0.03; done"
-PATIENCE = 120
+UNTIL_STOPPED = (
+    f"until pgrep --runstates T --full '/usr/local/sbin/twin move'; do sleep {0.03 * SLOWNESS}; done"
+)
+PATIENCE = 120 * SLOWNESS
 """Seconds; only a move that hangs takes so long, whatever else the machine has to do."""
 
 
@@ -58,7 +60,9 @@ class Fire:
         self.bed.count()
         prober = Path(__file__).with_name("prober.py")
         self._prober = subprocess.Popen(
-            self.lab.command(sys.executable, prober, ADDRESS, "/count"), stdout=subprocess.PIPE, text=True
+            self.lab.command(sys.executable, prober, ADDRESS, "/count", str(0.02 * SLOWNESS)),
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def close(self) -> None:
@@ -98,6 +102,7 @@ class Fire:
             assert process.poll() is None, process.communicate()[0]
             assert time.monotonic() < end, f"the move never came to {step}"
             time.sleep(0.02)
+        assert waiting.returncode == 0
         return process
 
     def go_on(self) -> None:

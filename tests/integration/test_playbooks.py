@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.integration.bed import SLOWNESS
 from tests.lab import Lab
 
 ROOT = Path(__file__).parents[2]
@@ -189,6 +190,21 @@ class Pair:
                 homes.setdefault(name, []).append(server)
         return homes
 
+    def copy_image(self, old: str, new: str) -> None:
+        """Make an image which is that of another name but for one file; on both servers."""
+        self.sh("castor", COPY_IMAGE.format(old=old, new=new))
+        stream = self.lab.ssh("castor", f"zfs send tank/images/{new}@base", text=False, check=True).stdout
+        receive = f"zfs receive tank/images/{new} && zfs set readonly=on tank/images/{new}"
+        self.lab.ssh("pollux", receive, input=stream, text=False, check=True)
+
+    def roots(self, server: str, name: str) -> dict[str, str]:
+        """The root file systems of a machine on a server, and of which image each is a clone."""
+        listed = self.sh(server, f"zfs list -H -r -o name,origin tank/machines/{name}").split()
+        pairs = zip(listed[::2], listed[1::2], strict=True)
+        top, image = f"tank/machines/{name}/", "tank/images/"
+        found = {dataset.removeprefix(top): origin for dataset, origin in pairs if f"{top}root" in dataset}
+        return {root: origin.removeprefix(image).removesuffix("@base") for root, origin in found.items()}
+
     def owners(self, name: str) -> set[str]:
         """Who owns a machine, as both servers say."""
         return {
@@ -253,6 +269,8 @@ NOTHING_TO_DO = {
     "twin.datacenter.machine : What the other server has": "it is in this run itself",
     "twin.datacenter.machine : Machines that go, where they live": "no machine is declared absent",
     "twin.datacenter.machine : What the other server has of machines that go": "likewise",
+    "twin.datacenter.machine : Machines whose image is another one now": "none is declared another one",
+    "twin.datacenter.machine : What has become of their root file systems": "likewise",
     "twin.datacenter.machine : Jails": "no machine is one",
     "twin.datacenter.replication : Stop the timers of machines that are gone": "likewise",
 }
@@ -378,7 +396,7 @@ def test_a_timer_finishes_a_move_that_was_cut_off(site: Pair) -> None:
     killed = site.lab.ssh("castor", "TWIN_SIGNAL_AFTER=commit:KILL twin move ssa --to pollux")
     assert killed.returncode != 0
     site.sh("castor", SOON)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 60 * SLOWNESS
     while not site.homes().get("ssa"):
         assert time.monotonic() < end
         time.sleep(0.5)
@@ -414,6 +432,60 @@ def test_a_machine_goes_for_good(site: Pair) -> None:
         assert [machine["name"] for machine in machines] == ["tap"]
         assert "ssa" not in site.sh(server, LEFT)
     assert site.done("machines", *words).changed == set()
+
+
+COPY_IMAGE = """
+set -eu
+zfs send tank/images/{old}@base | zfs receive tank/images/{new}
+zfs destroy tank/images/{new}@base
+echo of a newer image >/tank/images/{new}/etc/motd
+zfs snapshot tank/images/{new}@base
+zfs set readonly=on tank/images/{new}
+"""
+
+
+def test_a_machine_gets_a_newer_image_and_its_old_root_comes_back(site: Pair) -> None:
+    """The replica follows, and the machine moves with both of its roots."""
+    site.lab.reset(SITE)
+    site.copy_image("debian-13", "debian-13.1")
+    attach = "lxc-attach -n ssa -- sh -c {!r}".format
+    site.sh("castor", attach("echo own >/usr/local/bin/asked; rm /etc/debian_version; echo kept >/srv/note"))
+    _twin, machines = declared()
+    machines["ssa"]["image"] = "debian-13.1"
+    words = ("-e", json.dumps({"machines": machines}))
+    allowed = (*words, "-e", "allow_destroy=ssa")
+    refused = site.play("machines", *words, "--check")
+    assert refused.rc != 0
+    assert "keep its root with 2 changed paths as tank/machines/ssa/root.debian-13" in one_sentence(refused)
+
+    announced = site.done("machines", *allowed, "--check")
+    assert site.roots("castor", "ssa") == {"root": "debian-13"}
+    done = site.done("machines", *allowed)
+    assert announced.changed == done.changed
+    assert announced.plans == done.plans
+    assert site.homes()["ssa"] == ["castor"]
+    assert (
+        site.sh("castor", attach("cat /etc/motd /srv/note; ls /usr/local/bin")) == "of a newer image\nkept\n"
+    )
+    assert json.loads(site.sh("castor", "twin changes ssa debian-13")) == {
+        "added": ["usr/local/bin/asked"],
+        "modified": [],
+        "deleted": ["etc/debian_version"],
+    }
+    assert json.loads(site.sh("castor", "twin changes ssa")) == {"added": [], "modified": [], "deleted": []}
+    assert site.done("machines", *words).changed == set()
+
+    site.done("migrate", *words, *PLAYBOOKS["migrate"])
+    newer = {"root": "debian-13.1", "root.debian-13": "debian-13"}
+    assert site.roots("castor", "ssa") == site.roots("pollux", "ssa") == newer
+    site.done("machines", "-e", "allow_destroy=ssa")
+    assert site.roots("pollux", "ssa") == {"root": "debian-13", "root.debian-13.1": "debian-13.1"}
+    assert site.sh("pollux", attach("cat /usr/local/bin/asked /srv/note")) == "own\nkept\n"
+    site.done("migrate", "-e", "machine=ssa", "-e", "to=castor")
+    assert site.homes()["ssa"] == ["castor"]
+    assert site.roots("castor", "ssa") == {"root": "debian-13", "root.debian-13.1": "debian-13.1"}
+    assert site.sh("castor", attach("cat /usr/local/bin/asked /srv/note")) == "own\nkept\n"
+    site.lab.reset(SITE)
 
 
 LEFT = """
@@ -536,7 +608,7 @@ def test_no_key_was_ever_shown(site: Pair) -> None:
 
 
 # A fresh server has no ps(1).
-WATCH = "while :; do cat /proc/[0-9]*/cmdline >>/run/watched; sleep 0.05; done 2>/dev/null"
+WATCH = f"while :; do cat /proc/[0-9]*/cmdline >>/run/watched; sleep {0.05 * SLOWNESS}; done 2>/dev/null"
 WATCHED = "tr '\\0' ' ' </run/watched; journalctl --no-pager; cat /var/lib/twin/reports/*"
 
 

@@ -7,12 +7,14 @@ The tests build on each other in their order.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from tests.integration.test_playbooks import ROOT, SERVERS, Pair
 from tests.lab import Lab
@@ -99,6 +101,46 @@ def test_a_jail_moves_with_its_data_and_returns_as_an_increment(pair: Jails) -> 
     assert pair.sh("castor", "jexec ssa cat /srv/note") == "there\n"
     assert sum(pair.sent("castor")) < 1 << 20
     assert pair.owners("ssa") == {"castor 3"}
+
+
+def test_jails_get_a_newer_image_and_their_old_roots_come_back(pair: Jails) -> None:
+    """A clone, a full copy, and a thin one whose programs are those of another image then."""
+    for sort in ("", "-thin"):
+        pair.copy_image(f"freebsd-14.3{sort}", f"freebsd-14.3-p2{sort}")
+    pair.sh("castor", "jexec ssa touch /usr/local/bin/asked")
+    machines = yaml.safe_load((Jails.inventory / "group_vars/all/machines.yml").read_text())["machines"]
+    old = copy.deepcopy(machines)
+    for name in ("ssa", "tap", "web"):
+        machines[name]["image"] = machines[name]["image"].replace("14.3", "14.3-p2")
+    machines["web"]["mounts"][0]["source"] = "/tank/images/freebsd-14.3-p2"
+    newer, older = (("-e", json.dumps({"machines": each})) for each in (machines, old))
+    allowed = ("-e", json.dumps({"allow_destroy": ["ssa", "tap", "web"]}))
+
+    announced = pair.done("machines", *newer, *allowed, "--check")
+    done = pair.done("machines", *newer, *allowed)
+    assert (
+        announced.changed
+        == done.changed
+        == {("Machines whose image is another one now", each) for each in SERVERS}
+    )
+    assert announced.plans == done.plans
+    assert pair.homes() == HOMES
+    assert pair.roots("castor", "ssa") == {"root": "freebsd-14.3-p2", "root.freebsd-14.3": "freebsd-14.3"}
+    assert pair.roots("pollux", "tap") == {"root": "-", "root.freebsd-14.3": "-"}
+    changed = {"added": ["usr/local/bin/asked"], "modified": [], "deleted": []}
+    assert json.loads(pair.sh("castor", "twin changes ssa freebsd-14.3")) == changed
+    told = pair.sh("castor", "cat /tank/machines/web/root/.base/etc/motd; mount | grep -c web/root/.base")
+    assert told == "of a newer image\n1\n"
+    assert pair.done("machines", *newer).changed == set()
+
+    pair.done("migrate", *newer, "-e", "machine=tap", "-e", "to=castor")
+    pair.done("machines", *older, *allowed)
+    assert pair.homes() == {**HOMES, "tap": ["castor"]}
+    assert pair.sh("castor", "jexec ssa ls /usr/local/bin") == "asked\n"
+    assert pair.roots("castor", "tap") == {"root": "-", "root.freebsd-14.3-p2": "-"}
+    pair.done("migrate", "-e", "machine=tap", "-e", "to=pollux")
+    assert pair.homes() == HOMES
+    assert pair.done("machines").changed == set()
 
 
 def test_a_server_is_evacuated(pair: Jails) -> None:

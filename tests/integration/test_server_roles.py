@@ -7,6 +7,7 @@ A lab of its own, for these tests take a network away.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -32,18 +33,18 @@ CONFIRM = 10
 
 @pytest.fixture(scope="module")
 def own_lab() -> Iterator[Lab]:
-    with Lab("network") as lab:
+    with Lab(f"network-{os.getpid()}") as lab:
         yield lab
 
 
 @pytest.fixture
 def server(own_lab: Lab) -> LabHost:
-    return LabHost(own_lab, "castor")
+    return LabHost(own_lab, "castor", lasting=True)
 
 
 @pytest.fixture
 def other(own_lab: Lab) -> LabHost:
-    return LabHost(own_lab, "pollux")
+    return LabHost(own_lab, "pollux", lasting=True)
 
 
 def run(module: Any, host: LabHost, **params: Any) -> list[str]:
@@ -65,6 +66,7 @@ def begin_trial(host: LabHost, **more: Any) -> None:
     wanted = subject.wanted(params)
     (step,) = subject.plan(subject.read(host, wanted), wanted).steps
     subject.apply(host, step)
+    host.reset()
 
 
 def answers(lab: Lab, address: str, seconds: float) -> bool:
@@ -87,9 +89,10 @@ def is_silent(lab: Lab, address: str, seconds: float) -> bool:
 
 
 def confirm(host: LabHost, **more: Any) -> list[str]:
-    """As the control side does it: again, until the trial is in force."""
+    """As the control side does it: over new connections, until the trial is in force."""
     end = time.monotonic() + 30
     while True:
+        host.reset()
         try:
             return try_bridge(host, "confirm", **more)
         except (Refused, Unreachable):
@@ -198,6 +201,7 @@ def test_a_bridge_takes_over_the_address_and_outlives_a_power_cut(own_lab: Lab, 
     assert confirm(other, **links) == ["keep bridge br0, confirmed over a new connection"]
     assert try_bridge(other, "all", **links) == []
     own_lab.power("pollux", "cycle")
+    other.reset()
     assert answers(own_lab, "192.0.2.12", 5)
     assert try_bridge(other, "all", **links) == []
     assert other.run(["ip", "-brief", "address", "show", "br0"]).out.split()[2] == "192.0.2.12/24"

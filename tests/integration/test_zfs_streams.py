@@ -61,6 +61,9 @@ class Server(ZfsServer):
         for words in (line.split(" ") for line in lines):
             if words[0] == "write":
                 commands.append(f"printf %s {shlex.quote(words[2])} >{shlex.quote(f'/{words[1]}/file')}")
+            elif words[0] == "rename":
+                # zfs-fuse goes on unmounting after it has answered.
+                commands.append(f"timeout 5 sh -c 'until {shlex.join(['zfs', *words])}; do sleep 0.1; done'")
             else:
                 commands.append(shlex.join(["zfs", *words]))
         self.change(["sh", "-c", "\n".join(commands)])

@@ -241,7 +241,12 @@ def own_files(server: Server, release: str) -> dict[str, str]:
     lines += ['cloned_interfaces="bridge0"', 'ifconfig_bridge0_name="br0"', 'ifconfig_eth0="up"']
     lines += [f'ifconfig_br0="inet {server.ports[0].address} addm eth0 up"', 'defaultrouter="192.0.2.1"']
     lines += [f'ifconfig_{port.name}="inet {port.address}"' for port in server.ports[1:]]
+    packaged = {
+        "usr/share/keys/pkgbase-15/trusted/awskms-15": 'function: "sha256"\n',
+        "var/db/pkg/repos/FreeBSD-base/db": "FreeBSD-set-minimal-jail 15.0p1\n",
+    }
     return {
+        **(packaged if release == "15.0" else {}),
         "etc/rc.conf": "".join(f"{line}\n" for line in lines),
         "etc/freebsd-double-release": f"{release}\n",
         "boot/loader.conf": 'zfs_load="YES"\nkern.racct.enable=1\n',

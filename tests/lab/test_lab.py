@@ -295,14 +295,21 @@ def test_a_lab_killed_while_it_comes_up_is_cleared_away_by_the_next(base: Path) 
     assert not any("killed" in trace for trace in traces(base))
 
 
+@pytest.mark.kernel
 def test_a_lab_whose_owner_died_is_garbage(base: Path) -> None:
-    with subprocess.Popen(["sleep", "60"]) as owner:
+    interfaces = sorted(os.listdir("/sys/class/net"))
+    with subprocess.Popen(["sleep", "infinity"]) as owner:
         orphan = Lab("orphan", base)
-        orphan.up(owner=owner.pid)
-        assert "orphan" not in orphan.gc()
-        owner.kill()
+        try:
+            orphan.up(owner=owner.pid)
+            assert "orphan" not in orphan.gc()
+        finally:
+            owner.kill()
+    assert len([trace for trace in traces(base) if "orphan" in trace]) > 3
     assert orphan.gc() == ["orphan"]
+    assert not [trace for trace in traces(base) if "orphan" in trace]
     assert not orphan.work.exists()
+    assert sorted(os.listdir("/sys/class/net")) == interfaces
 
 
 @pytest.mark.kernel

@@ -153,6 +153,7 @@ CASES = [
     case("limit brought to one value", limited, web(limits={"maxproc": 20})),
     case("limit removed", limited, web(limits={"maxproc": None})),
     case("limit not enforced", unlimited, web(limits={"maxproc": 30}, unenforced=["maxproc"])),
+    case("limit omitted", running, web(omitted={"io": "rctl(8) has no such resource"})),
     case("swept and started", littered, web()),
     case("swept", littered, web(state="stopped")),
     case("at boot", running, web(boot=True)),

@@ -99,6 +99,7 @@ CASES = [
         lambda: LxcHost({"web": OLD}, controllers="hugetlb"),
         web(config={"lxc.cgroup2.memory.max": "1G"}, unenforced=["memory"]),
     ),
+    case("limit omitted", running, web(omitted={"io": "nobody sees the disk"})),
     case(
         "purge",
         lambda: LxcHost({name: OLD for name in ("test-a", "test-b", "web")}, up=["test-b"]),

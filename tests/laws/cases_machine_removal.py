@@ -11,6 +11,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine import re
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import to_mapping
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.driver import replicate_machine
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.gate import PAIR
+from ansible_collections.twin.datacenter.plugins.module_utils._zfs.host import rename_dataset
 from tests.doubles.machines import MachineServer, driver, two_servers
 from tests.laws.laws import Case
 
@@ -37,13 +38,27 @@ def stopped() -> MachineServer:
     return castor
 
 
-def params(*names: str) -> dict[str, object]:
-    return {"machines": list(names), "allow_destroy": ["ssa"]}
+def upgraded() -> MachineServer:
+    """With a root file system that is kept, which the replica has too."""
+    castor, pollux = servers()
+    rename_dataset(castor, "tank/machines/ssa/root", "tank/machines/ssa/root.older")
+    castor.change(["zfs", "clone", "tank/images/tiny@base", "tank/machines/ssa/root"])
+    castor.zfs.state.clock += 60
+    replicate_machine(driver(castor, pollux, lambda *_said, **_facts: None))
+    castor.changes.clear()
+    castor.calls.clear()
+    return castor
+
+
+def params(*names: str, kept: bool = False) -> dict[str, object]:
+    return {"machines": list(names), "kept": kept, "allow_destroy": ["ssa"]}
 
 
 CASES = [
     Case("machine_removal", "where it lives", lambda: servers()[0], params("ssa")),
     Case("machine_removal", "that is stopped", stopped, params("ssa")),
     Case("machine_removal", "of its replica", lambda: servers()[1], params("ssa")),
+    Case("machine_removal", "of what it keeps", upgraded, params("ssa", kept=True)),
+    Case("machine_removal", "that keeps nothing", lambda: servers()[0], params("ssa", kept=True)),
     Case("machine_removal", "that never was", lambda: servers()[0], params("tap")),
 ]

@@ -40,6 +40,14 @@ COPIED = (
     "snapshot -r tank/machines/m@s2",
     "snapshot -r tank/machines/m@s3",
 )
+# What an upgrade of a machine does, and the way back.
+RENAMED = (
+    *COPIED,
+    "unmount tank/machines/m/root",
+    "rename tank/machines/m/root tank/machines/m/root.d",
+    "clone tank/images/d@base tank/machines/m/root",
+    "snapshot -r tank/machines/m@s4",
+)
 OWN = ("peer: snapshot tank/machines/m/data@own", "peer: hold twin tank/machines/m/data@own") + (
     "peer: set twin:holds=twin tank/machines/m/data@own",
 )
@@ -100,6 +108,7 @@ USES = [
     Use("image and machine", (*MACHINE, *IMAGE_THERE), MACHINE_ITEM),
     Use("machine without its image", MACHINE, MACHINE_ITEM),
     Use("increment", COPIED, MACHINE_ITEM),
+    Use("renamed", RENAMED, MACHINE_ITEM),
     Use("rollback", (*COPIED, *OWN), MACHINE_ITEM, ALL),
 ]
 ZFS = ("fuse", "openzfs-2.3")

@@ -21,6 +21,7 @@ MAY_KNOW = {
     **{kind: {"_zfs"} for kind in MACHINE_KINDS},
     "_machine": {"_zfs", *MACHINE_KINDS},
     "_parity": {"_system", "_zfs"},  # gathers what each technology says of itself
+    "_pve": {"_pci"},  # pairs what is mapped
 }
 # What is no part of Python, and the one file that may import it: the module runs where it is installed.
 FOREIGN = {"_pve/host.py": {"proxmoxer", "requests"}}
@@ -36,16 +37,22 @@ PURE_FILES = {
     "entrance.py",
     "fields.py",
     "grammar.py",
+    "ha_resource.py",
+    "ha_rule.py",
     "identity.py",
+    "mapping.py",
+    "mapping_plan.py",
     "networkd.py",
     "property.py",
     "rc.py",
+    "replication.py",
     "resource.py",
     "schema.py",
     "table.py",
     "tasks.py",
     "limits.py",
     "network.py",
+    "pairing.py",
     "view.py",
 }
 # What reaches the world outside the process: only a host.py may have it.

@@ -146,7 +146,8 @@ class WritableHost(Host):
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Replace a file at once and for good: a power cut leaves the old or the new one.
 
-        Missing folders above it are made.
+        Missing folders above it are made, and all may look into them, whatever the umask: services
+        that are not root read their files there.
         """
 
     @abstractmethod
@@ -215,7 +216,7 @@ class LocalHost(LocalReader, WritableHost):
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         target = Path(path)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(target.parent)
             handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
             try:
                 with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
@@ -240,6 +241,14 @@ class LocalHost(LocalReader, WritableHost):
                 sync_folder(target.parent)
         except OSError as error:
             raise TwinError(f"file {path} could not be removed", str(error)) from error
+
+
+def _make_folder(folder: Path) -> None:
+    umask = os.umask(0o022)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    finally:
+        os.umask(umask)
 
 
 def sync_folder(folder: Path) -> None:
@@ -325,8 +334,8 @@ class SshHost(WritableHost):
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         script = (
-            'umask 077; mkdir -p "${1%/*}" && cat >"$1.new" && chmod "$2" "$1.new" && sync "$1.new"'
-            ' && mv "$1.new" "$1" && sync "${1%/*}"'
+            'umask 022; mkdir -p "${1%/*}" && umask 077 && cat >"$1.new" && chmod "$2" "$1.new"'
+            ' && sync "$1.new" && mv "$1.new" "$1" && sync "${1%/*}"'
         )
         self.change(["sh", "-c", script, "sh", path, f"{mode:o}"], stdin=text)
 

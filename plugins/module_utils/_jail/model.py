@@ -12,7 +12,7 @@ import functools
 import ipaddress
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,6 +131,7 @@ class Jail:
     :param apply: ``now`` restarts it when a change needs that, ``next_boot`` leaves that to its next start.
     :param timeout: seconds to wait for its stop, and for its answer after a start.
     :param unenforced: limits which this host may be unable to enforce.
+    :param omitted: limits that no resource stands for, and why.
     """
 
     name: str
@@ -145,6 +146,7 @@ class Jail:
     timeout: int = 60
     check: Check = field(default_factory=Check)
     unenforced: tuple[str, ...] = ()
+    omitted: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,7 @@ def parse_jail(item: Mapping[str, Any]) -> Jail:
         timeout=int(item.get("timeout") or 60),
         check=check_of(item.get("check"), str(item.get("address") or _first_address(item)), what),
         unenforced=tuple(item.get("unenforced") or ()),
+        omitted=item.get("omitted") or {},
     )
 
 
@@ -569,9 +572,10 @@ def jail_config(
         "interfaces": [
             {"bridge": bridge, "mac": hwaddr, "addresses": list(addresses), "gateway": list(gateways)}
         ],
-        "limits": _machine_limits(name, cores, memory, limits or {}, unenforced),
+        "limits": _machine_limits(cores, memory, limits or {}),
         "mounts": [{"source": data, "target": "/srv"}, *mounts],
         "unenforced": resources_of(unenforced),
+        "omitted": _omitted(name, limits or {}, unenforced),
     }
     if devices:
         del parameters["devfs_ruleset"]
@@ -587,21 +591,24 @@ def resources_of(limits: Sequence[str]) -> list[str]:
     return sorted(_RESOURCES[limit] for limit in limits if limit in _RESOURCES)
 
 
-def _machine_limits(
-    name: str, cores: int | None, memory: int | None, limits: Mapping[str, int], unenforced: Sequence[str]
-) -> dict[str, int]:
+def _machine_limits(cores: int | None, memory: int | None, limits: Mapping[str, int]) -> dict[str, int]:
     found = {"pcpu": cores * 100} if cores is not None else {}
     found |= {"memoryuse": memory} if memory is not None else {}
-    for limit, value in limits.items():
-        if limit in _RESOURCES:
-            found[_RESOURCES[limit]] = value
-        elif limit not in unenforced:
+    return found | {_RESOURCES[limit]: value for limit, value in limits.items() if limit in _RESOURCES}
+
+
+def _omitted(name: str, limits: Iterable[str], unenforced: Sequence[str]) -> dict[str, str]:
+    """Limits that no resource stands for, and why."""
+    reason = "rctl(8) has no such resource"
+    omitted = [limit for limit in limits if limit not in _RESOURCES]
+    for limit in omitted:
+        if limit not in unenforced:
             raise Refused(
                 f"limit {limit} of machine {name}",
-                "rctl(8) has no such resource",
+                reason,
                 f"accept that in unenforced ({limit}), or leave it out",
             )
-    return found
+    return dict.fromkeys(omitted, reason)
 
 
 def _texts(value: Any) -> list[str]:

@@ -213,11 +213,10 @@ class _Item:
         return bool(now.defined or now.up or now.left or rules)
 
     def _unenforced(self) -> Iterator[Step]:
-        for limit in self.accepted:
+        reasons = {**dict.fromkeys(self.accepted, self.system.limits_off), **self.jail.omitted}
+        for limit, reason in reasons.items():
             yield self._step(
-                "unenforced",
-                f"limit {limit} of {self.what} is not enforced: {self.system.limits_off}",
-                effect=Effect.OWED,
+                "unenforced", f"limit {limit} of {self.what} is not enforced: {reason}", effect=Effect.OWED
             )
 
     def _sweep(self) -> Iterator[Step]:

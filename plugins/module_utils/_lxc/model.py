@@ -9,7 +9,7 @@ Pure. The source of facts about the file is lxc.container.conf(5) and src/lxc/co
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -192,6 +192,7 @@ class Container:
     :param apply: ``now`` restarts it when a change needs that, ``next_boot`` leaves that to its next start.
     :param timeout: seconds to wait for its stop, and for its answer after a start.
     :param unenforced: controllers of control groups (or whole keys) that the host may lack.
+    :param omitted: limits that no key stands for, and why.
     """
 
     name: str
@@ -202,6 +203,7 @@ class Container:
     timeout: int = 60
     check: Check = field(default_factory=Check)
     unenforced: tuple[str, ...] = ()
+    omitted: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +266,7 @@ def parse_container(item: Mapping[str, Any]) -> Container:
         timeout=int(item.get("timeout") or 60),
         check=check_of(item.get("check"), str(item.get("address") or _first_address(config)), what),
         unenforced=tuple(item.get("unenforced") or ()),
+        omitted=item.get("omitted") or {},
     )
 
 
@@ -380,6 +383,12 @@ def controller_of(key: str) -> str | None:
 
 # ---- from a declared machine to a configuration -----------------------------------------------
 
+_LIMITS = {
+    "processes": "lxc.cgroup2.pids.max",
+    "cpu_weight": "lxc.cgroup2.cpu.weight",
+    "open_files": "lxc.prlimit.nofile",
+}
+
 
 def machine_config(
     name: str,
@@ -444,20 +453,14 @@ def machine_config(
         config["lxc.cgroup2.cpu.max"] = f"{cores * 100000} 100000"
     if memory is not None:
         config["lxc.cgroup2.memory.max"] = str(memory)
-    keys = {
-        "processes": "lxc.cgroup2.pids.max",
-        "cpu_weight": "lxc.cgroup2.cpu.weight",
-        "open_files": "lxc.prlimit.nofile",
-    }
-    for limit, value in limits.items():
-        if limit in keys:
-            config[keys[limit]] = str(value)
-        elif limit not in unenforced:
+    for limit, reason in omitted_of(limits).items():
+        if limit not in unenforced:
             raise Refused(
                 f"limit {limit} of machine {name}",
-                "control groups do not see the disk of a machine on ZFS",
+                reason,
                 f"accept that in unenforced ({limit}), or leave it out",
             )
+    config |= {_LIMITS[limit]: str(value) for limit, value in limits.items() if limit in _LIMITS}
     for key in extra:
         if not _KEY.fullmatch(key):
             raise Refused(
@@ -467,6 +470,12 @@ def machine_config(
     hooks = extra.pop("lxc.hook.pre-start", None) or []
     hooks = [hooks] if isinstance(hooks, str) else list(hooks)
     return {**config, "lxc.hook.pre-start": [" ".join([*guard, name]), *hooks], **extra}
+
+
+def omitted_of(limits: Iterable[str]) -> dict[str, str]:
+    """The limits of a declaration that LXC has no key for, and why."""
+    reason = "control groups do not see the disk of a machine on ZFS"
+    return {limit: reason for limit in limits if limit not in _LIMITS}
 
 
 def controllers_of(limits: Sequence[str]) -> list[str]:

@@ -119,6 +119,10 @@ class _Item:
                 f"{key} of {self.what} is not enforced, this host has no {controller} controller",
                 effect=Effect.OWED,
             )
+        for limit, reason in self.container.omitted.items():
+            yield self._step(
+                "unenforced", f"limit {limit} of {self.what} is not enforced: {reason}", effect=Effect.OWED
+            )
 
     def _settings(self) -> Iterator[Step]:
         """Bring the file, and what can change in flight, to what was declared."""

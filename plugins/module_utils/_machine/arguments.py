@@ -79,6 +79,18 @@ def removals_of(
     return {"owned": owned, "copies": [name for name in absent if name not in owned]}
 
 
+def upgrades_of(
+    machines: Iterable[Machine], answers: Mapping[str, Iterable[Mapping[str, Any]] | None]
+) -> list[str]:
+    """Those of a server's machines whose root is of another image than is declared, or is missing."""
+    picture = one_picture(answers)
+    return [
+        machine.name
+        for machine in machines
+        if machine.name in picture and picture[machine.name]["root_image"] != machine.image
+    ]
+
+
 def datasets_of(machine: Machine, pair: Pair) -> list[dict[str, Any]]:
     """The datasets of a machine, as module zfs_dataset wants them."""
     top = dataset_of(machine.name, pair)
@@ -102,6 +114,12 @@ def datasets_of(machine: Machine, pair: Pair) -> list[dict[str, Any]]:
             for name, point in kind_of(machine).delegated(machine, pair).items()
         ),
     ]
+
+
+def datasets_beside(machine: Machine, pair: Pair) -> list[dict[str, Any]]:
+    """Those that an upgrade of the machine leaves alone."""
+    top = dataset_of(machine.name, pair)
+    return [item for item in datasets_of(machine, pair) if item["name"] not in (top, f"{top}/root")]
 
 
 def items_of(machines: Iterable[Machine], pair: Pair) -> dict[str, list[dict[str, Any]]]:

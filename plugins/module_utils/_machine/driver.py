@@ -157,8 +157,7 @@ class Driver:
 
     def snapshot(self) -> str:
         """Make one of the whole tree, atomically."""
-        taken = list(self.station.side(self.name).trees)
-        name = stamp(PREFIX, int(time.time()), taken)
+        name = stamp(PREFIX, int(time.time()), self.station.snapshots(self.name))
         take_snapshot(self.station.writer, f"{self.dataset}@{name}", recursive=True)
         return name
 

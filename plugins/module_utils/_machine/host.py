@@ -126,6 +126,10 @@ class Station:
         """What the move must know of a machine on this server."""
         return _side(self, name, self._tree(name))
 
+    def snapshots(self, name: str) -> set[str]:
+        """The names of the snapshots that any dataset of a machine has."""
+        return {each.partition("@")[2] for each in self._tree(name) if "@" in each}
+
     def machine(self, name: str) -> Machine:
         """The declaration that is stored with the machine's data.
 
@@ -169,13 +173,27 @@ class Station:
         """All machines that this server has anything of (``twin info``)."""
         top = f"{self.pair.pool}/machines"
         found = _get(self.host, ["-d", "1"], (OWNER, DECLARATION), top)
-        ledger, running = self.ledger(), self._all_running()
+        ledger, running, roots = self.ledger(), self._all_running(), self._roots()
         machines = []
         for dataset, properties in sorted(found.items()):
             name = dataset.removeprefix(f"{top}/")
             if "@" not in name and dataset != top:
-                machines.append(self._info_of(name, properties, ledger.get(name, {}), name in running))
+                record = self._info_of(name, properties, ledger.get(name, {}), name in running)
+                # A full copy has no origin: it is of the image that was declared for it.
+                record["root_image"] = (roots[name] or record["image"]) if name in roots else None
+                machines.append(record)
         return {"server": self.server, "pool": self.pair.pool, "machines": machines}
+
+    def _roots(self) -> dict[str, str]:
+        """By machine, the image that its root file system is a clone of; empty for one that is no clone."""
+        top = f"{self.pair.pool}/machines"
+        listed = ["zfs", "list", "-H", "-r", "-t", "filesystem", "-o", "name,origin", top]
+        datasets = (line.split("\t") for line in run_where_present(self.host, listed).splitlines())
+        return {
+            name.removeprefix(f"{top}/").removesuffix("/root"): image_of(origin, self.pair)
+            for name, origin in datasets
+            if name.endswith("/root")
+        }
 
     def _all_running(self) -> set[str]:
         names: set[str] = set()
@@ -419,6 +437,12 @@ class Station:
         """
         with _flock(Path(self.locks, f"{name}.lock"), name, patience):
             yield
+
+
+def image_of(origin: str, pair: Pair) -> str:
+    """The image whose snapshot is the origin of a dataset; empty when it is of none."""
+    above, _slash, image = origin.rpartition("/")
+    return image.removesuffix("@base") if above == f"{pair.pool}/images" and image.endswith("@base") else ""
 
 
 def guard(station: Station, name: str) -> None:

@@ -41,8 +41,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z0-9][a-z0-9+.:~=-]*")
 _RELEASE = re.compile(r"[1-9][0-9]*\.[0-9]+")
+_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 # Where the FreeBSD project has the distribution files of a release (BSDINSTALL_DISTSITE of bsdinstall(8)).
 _SITE = "https://download.freebsd.org/releases/amd64/amd64/{}-RELEASE"
+# Where it has the packages of the base system (usr.sbin/pkg/FreeBSD.conf.quarterly-release, 15.0).
+_REPOSITORY = "pkg+https://pkg.FreeBSD.org/${{ABI}}/base_release_{}"
+BASE_REPOSITORY = "FreeBSD-base"
+PACKAGED = 15
+"""The first release of FreeBSD whose base system is published as packages, signed by a key of its own."""
 SHARED = ".base"
 """Where a thin jail mounts the whole image of its release."""
 # What it has of its own besides the files in / and /usr; every other folder there is a link.
@@ -61,7 +67,8 @@ _VERSIONS = (
 class Image:
     """What an image is made of: a suite of Debian, a release of FreeBSD, or a tarball.
 
-    :param release: such as ``14.3``; made of base.txz, or of the tarball.
+    :param release: such as ``14.3``; made of base.txz, of the tarball, or of packages.
+    :param packages: of a suite, beside the essential ones; of a release, those of its base system.
     :param mirror: of a suite lines of sources.list(5), of a release the folder or address of its base.txz
         and MANIFEST; none: the project's own mirror.
     :param sha256: of the tarball, else of the MANIFEST of the release.
@@ -97,6 +104,16 @@ class Image:
     def shift(self) -> int:
         """What is added to each user and group id. A jail has the ids of its server."""
         return 0 if self.privileged or self.release else UID_BASE
+
+    @property
+    def packaged(self) -> bool:
+        """Whether it is made of packages of the base system of FreeBSD, which takes a server with that."""
+        return self.release is not None and bool(self.packages)
+
+    @property
+    def repository(self) -> str:
+        """The address of the packages of the base system of its release."""
+        return (self.mirror or (_REPOSITORY.format(str(self.release).partition(".")[2]),))[0]
 
     @property
     def site(self) -> str:
@@ -186,16 +203,33 @@ def parse_image(item: Mapping[str, Any]) -> Image:
         )
     if image.thin and image.release is None:
         raise Refused(what, "thin belongs to a release of FreeBSD", "leave it out")
-    if image.suite is None and image.packages:
-        raise Refused(what, "packages belong to a suite", "leave them out")
+    if image.packages and image.suite is None:
+        _check_packaged(image, what)
     if image.tarball is not None and image.mirror:
         raise Refused(what, "a tarball comes from no mirror", "leave out one of them")
     if image.release is not None and len(image.mirror) > 1:
         raise Refused(f"mirror of {what}", "a release comes from one place", "keep one of them")
-    for word in (*image.packages, *([image.suite] if image.suite else [])):
-        if not _WORD.fullmatch(word):
+    for word in (image.suite, *image.packages):
+        if word is not None and not (_PACKAGE if image.packaged else _WORD).fullmatch(word):
             raise Refused(what, f"{word!r} is no name of a suite or package", "write one such as trixie")
     return image
+
+
+def _check_packaged(image: Image, what: str) -> None:
+    if image.release is None or image.tarball is not None:
+        raise Refused(what, "packages belong to a suite or a release", "leave them out")
+    if int(image.release.partition(".")[0]) < PACKAGED:
+        raise Refused(
+            what,
+            f"release {image.release} has no packages of the base system",
+            "leave packages out, base.txz is taken",
+        )
+    if image.sha256 is not None or image.thin:
+        raise Refused(
+            what,
+            "of packages there is no one checksum, and no thin image is made",
+            "leave out packages, or sha256 and thin",
+        )
 
 
 def plan_images(store: Store, wanted: Images) -> Plan:
@@ -207,18 +241,14 @@ def plan_images(store: Store, wanted: Images) -> Plan:
         dataset = f"{wanted.pool}/{IMAGES}/{image.name}"
         digest = store.images.get(image.name)
         if digest is None:
-            steps.append(
-                Step(
-                    image.name,
-                    "import",
-                    f"make image {image.name} in {dataset} of {_source(image)}",
-                    {
-                        "dataset": dataset,
-                        "digest": image.digest,
-                        "archive": wanted.archives.get(image.name, ""),
-                    },
-                )
-            )
+            args: dict[str, Any] = {"dataset": dataset, "digest": image.digest}
+            if image.packaged:
+                args |= {"release": image.release, "packages": image.packages, "repository": image.repository}
+            else:
+                args["archive"] = wanted.archives.get(image.name, "")
+            verb = "install" if image.packaged else "import"
+            sentence = f"make image {image.name} in {dataset} of {_source(image)}"
+            steps.append(Step(image.name, verb, sentence, args))
             before[image.name], after[image.name] = None, {"dataset": dataset, "digest": image.digest}
         elif not digest:
             sentence = f"note of what image {image.name} was made, it came as a stream"
@@ -244,6 +274,7 @@ def _source(image: Image) -> str:
     tarball = f"a tarball with sha256 {(image.sha256 or '')[:12]}" if image.tarball is not None else ""
     release = f"release {image.release} of FreeBSD" if image.release is not None else ""
     release += " without what its machines share" if image.thin else ""
+    release += f" with {', '.join(image.packages)}" if image.packaged else ""
     return ", ".join(filter(None, [release, tarball]))
 
 
@@ -264,6 +295,20 @@ def bootstrap_argv(image: Image, target: str) -> list[str]:
         target,
         *image.mirror,
     ]
+
+
+def repository_conf(repository: str, release: str) -> str:
+    """The file for pkg(8) that leads to the packages of a base system (pkg.conf(5))."""
+    kind = '  mirror_type: "srv",\n' if repository.startswith("pkg+") else ""
+    return (
+        f'{BASE_REPOSITORY}: {{\n  url: "{repository}",\n{kind}'
+        f'  signature_type: "fingerprints",\n  fingerprints: "{keys_of(release)}",\n  enabled: yes\n}}\n'
+    )
+
+
+def keys_of(release: str) -> str:
+    """The folder of the keys by which the packages of a release are known."""
+    return f"/usr/share/keys/pkgbase-{release.partition('.')[0]}"
 
 
 def base_checksum(image: Image, manifest: bytes) -> str:
@@ -321,7 +366,7 @@ def shift_tarball(source: IO[bytes], target: IO[bytes], shift: int) -> int:
         tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as new,
     ):
         for entry in old:
-            path = _inside(entry)
+            path = inside(entry)
             if entry.ischr() or entry.isblk() or path in left_out:
                 continue
             new.addfile(_shifted(entry, shift), old.extractfile(entry) if entry.isreg() else None)
@@ -348,7 +393,7 @@ def thin_tarball(source: IO[bytes], target: IO[bytes]) -> int:
         tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as new,
     ):
         for entry in old:
-            path = _inside(entry)
+            path = inside(entry)
             place = _place(path)
             if path == _VERSIONS[0][0]:
                 moved = copy.copy(entry)
@@ -383,7 +428,7 @@ def _link(path: str, shared: str) -> tarfile.TarInfo:
     return entry
 
 
-def _inside(entry: tarfile.TarInfo) -> str:
+def inside(entry: tarfile.TarInfo) -> str:
     """The path of an entry, relative to the root file system."""
     path = entry.name.removeprefix("./").strip("/")
     if entry.name.startswith("/") or ".." in path.split("/"):

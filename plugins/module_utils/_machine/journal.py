@@ -86,6 +86,14 @@ class Journal:
         return self.stage not in (Stage.DONE, Stage.UNDONE)
 
     @property
+    def under_way(self) -> str:
+        """That it is, and how it ends, as a sentence."""
+        return (
+            f"machine {self.machine} is being moved from {self.source} to {self.target}; "
+            f"finish that with: twin resume {self.machine}, or: twin undo {self.machine}"
+        )
+
+    @property
     def sent(self) -> int:
         """Bytes sent in all rounds."""
         return sum(each.sent for each in self.rounds)

@@ -19,7 +19,7 @@ from .._jail.model import Jail, jail_config, parse_jail
 from .._jail.model import Wanted as Jails
 from .._jail.plan import plan_jails
 from .._lxc import host as lxc
-from .._lxc.model import Config, Container, controllers_of, machine_config, parse_container
+from .._lxc.model import Config, Container, controllers_of, machine_config, omitted_of, parse_container
 from .._lxc.plan import unenforceable
 from .._zfs.host import patiently
 from . import identity
@@ -184,6 +184,12 @@ def dataset_of(name: str, pair: Pair) -> str:
     return f"{pair.pool}/machines/{name}"
 
 
+def root_of(name: str, pair: Pair, image: str | None = None) -> str:
+    """The dataset of a machine's root file system, or of that which is kept of an image."""
+    top = f"{dataset_of(name, pair)}/root"
+    return top if image is None else f"{top}.{image}"
+
+
 def root_path(name: str, pair: Pair) -> str:
     """Where a machine's root file system is mounted on its server."""
     return f"/{dataset_of(name, pair)}/root"
@@ -203,6 +209,7 @@ def container_item(machine: Machine, pair: Pair) -> dict[str, Any]:
         "privileged": bool(machine.options.get("privileged")),
         "check": dict(machine.check) or None,
         "unenforced": controllers_of(pair.unenforced),
+        "omitted": omitted_of(machine.limits),
     }
 
 

@@ -192,6 +192,12 @@ def _parser() -> argparse.ArgumentParser:
     guard = verbs.add_parser("guard", parents=[of_one], help="whether a machine may start here (start hook)")
     guard.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
     verbs.add_parser("info", help="what this server has of each machine, as JSON")
+    changes = verbs.add_parser(
+        "changes", parents=[of_one], help="what a machine changed in its root file system, as JSON"
+    )
+    changes.add_argument(
+        "image", nargs="?", help="the image whose root is kept; that which it runs on when none is named"
+    )
     verbs.add_parser("peer", help="what the twin may run (forced command of its key)")
     return parser
 
@@ -391,6 +397,14 @@ def _info(_options: argparse.Namespace, _teller: Teller, scene: Scene) -> int:
     return DONE
 
 
+def _changes(options: argparse.Namespace, _teller: Teller, scene: Scene) -> int:
+    from .changes import read_changes
+
+    changes = read_changes(scene.station(), options.name, options.image)
+    sys.stdout.write(f"{json.dumps(changes.data())}\n")
+    return DONE
+
+
 _VERBS: Mapping[str, Callable[[argparse.Namespace, Teller, Scene], int]] = {
     "move": _move,
     "resume": _resume,
@@ -398,6 +412,7 @@ _VERBS: Mapping[str, Callable[[argparse.Namespace, Teller, Scene], int]] = {
     "replicate": _replicate,
     "guard": _guard,
     "info": _info,
+    "changes": _changes,
 }
 
 

@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Machines that go for good: what one server has of them, and the steps that remove it.
+"""Machines that go for good, or what they keep of older images: what one server has of them, and the steps
+that remove it.
 
 Whether that is the machine itself or its replica makes no difference here. What bears a machine's name and
 is none of this pair (a container with another root file system) is left alone.
@@ -23,12 +24,23 @@ from .._zfs.snapshot_host import read_datasets, set_holds
 from .gate import PAIR
 from .host import JOURNALS, Station, read_pair
 from .journal import Journal
-from .kinds import Kind, dataset_of, kinds_of
+from .kinds import Kind, dataset_of, kinds_of, root_of
 from .rpo import PREFIX
 
 LOCKS = JOURNALS
 PATIENCE = 900.0
 """Seconds for which a removal waits for a replication of the same machine to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The machines that go.
+
+    :param kept: only the root file systems go that are kept of older images.
+    """
+
+    names: tuple[str, ...]
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +59,7 @@ class Found:
     blockers: tuple[str, ...] = ()
 
 
-def parse_removals(params: Mapping[str, Any]) -> tuple[str, ...]:
+def parse_removals(params: Mapping[str, Any]) -> Wanted:
     """The options of module machine_removal.
 
     :raises Refused: for what is no name, and for a machine that is listed twice.
@@ -56,18 +68,18 @@ def parse_removals(params: Mapping[str, Any]) -> tuple[str, ...]:
     twice = doubles(names)
     if twice:
         raise Refused(f"machines {', '.join(twice)}", "listed more than once", "name each machine once")
-    return names
+    return Wanted(names, bool(params.get("kept")))
 
 
 # ---- reading ----------------------------------------------------------------------------------
 
 
-def read_removals(host: Host, names: tuple[str, ...]) -> dict[str, Found]:
+def read_removals(host: Host, wanted: Wanted) -> dict[str, Found]:
     """What there is of each machine; a server of no pair has nothing."""
-    if not names or host.read(PAIR) is None:
+    if not wanted.names or host.read(PAIR) is None:
         return {}
     station = Station(host, read_pair(host), LOCKS)
-    tops = {dataset_of(name, station.pair): name for name in names}
+    tops = {dataset_of(name, station.pair): name for name in wanted.names}
     try:
         trees = read_datasets(host, capabilities(host), list(tops), recursive=True, full=False)
     except CommandMissing:
@@ -78,7 +90,13 @@ def read_removals(host: Host, names: tuple[str, ...]) -> dict[str, Found]:
     found = {}
     for top, name in tops.items():
         tree = {each: trees[each] for each in sorted(trees) if each == top or each.startswith(f"{top}/")}
-        found[name] = _found(station, name, tree, clones)
+        if wanted.kept:
+            kept = root_of(name, station.pair, "")
+            tree = {each: dataset for each, dataset in tree.items() if each.startswith(kept)}
+            blockers = _blockers(station, name, tree, clones, station.journal(name)) if tree else ()
+            found[name] = Found(datasets=tuple(tree), blockers=tuple(blockers))
+        else:
+            found[name] = _found(station, name, tree, clones)
     return found
 
 
@@ -117,7 +135,7 @@ def _blockers(
     journal: Journal | None,
 ) -> Iterator[str]:
     if journal and journal.open:
-        yield _being_moved(journal)
+        yield journal.under_way
     if tree and not station.owner(name) and not any(_is_ours(dataset) for dataset in tree.values()):
         yield (
             f"dataset {dataset_of(name, station.pair)} of {station.server} is no copy of machine {name}; "
@@ -135,13 +153,6 @@ def _blockers(
             yield f"{clone} on {station.server} is a clone of {origin}; promote or destroy it first"
 
 
-def _being_moved(journal: Journal) -> str:
-    return (
-        f"machine {journal.machine} is being moved from {journal.source} to {journal.target}; "
-        f"finish that with: twin resume {journal.machine}, or: twin undo {journal.machine}"
-    )
-
-
 def _is_ours(dataset: Dataset) -> bool:
     return any(snapshot.name.startswith(PREFIX) for snapshot in dataset.snapshots)
 
@@ -149,11 +160,11 @@ def _is_ours(dataset: Dataset) -> bool:
 # ---- planning ---------------------------------------------------------------------------------
 
 
-def plan_removals(current: Mapping[str, Found], names: tuple[str, ...]) -> Plan:
+def plan_removals(current: Mapping[str, Found], wanted: Wanted) -> Plan:
     """Stop, forget the definition, destroy the data, forget the rest; what is not there needs no step."""
     steps: list[Step] = []
     before: dict[str, Any] = {}
-    for name in names:
+    for name in wanted.names:
         mine = list(_steps(name, current.get(name, Found())))
         if mine:
             steps += mine
@@ -172,7 +183,8 @@ def _steps(name: str, found: Found) -> Iterator[Step]:
         yield Step(name, "undefine", f"remove the definition of machine {name}")
     if found.datasets:
         sentence = f"destroy {', '.join(found.datasets)} with all snapshots"
-        yield Step(name, "destroy", sentence, destroys=(name,))
+        roots = [each for each in found.datasets if each.rpartition("/")[0] not in found.datasets]
+        yield Step(name, "destroy", sentence, {"roots": roots}, destroys=(name,))
     if found.noted:
         yield Step(name, "forget", f"forget the moves and the replication of machine {name}")
 
@@ -199,7 +211,7 @@ def apply_removal(host: WritableHost, step: Step) -> None:
     with station.locked(name, patience=PATIENCE):
         journal = station.journal(name)
         if journal and journal.open:
-            raise Refused(_being_moved(journal))
+            raise Refused(journal.under_way)
         match step.verb:
             case "stop":
                 station.stop(name)
@@ -207,7 +219,8 @@ def apply_removal(host: WritableHost, step: Step) -> None:
                 for kind in _kinds(station, name):
                     kind.remove(host, name)
             case "destroy":
-                _destroy(host, dataset_of(name, station.pair))
+                for root in step.args["roots"]:
+                    _destroy(host, root)
             case "forget":
                 station.enter(name, None)
                 # The log is that of job.py. The journal goes last: by it another run sees what is not done.

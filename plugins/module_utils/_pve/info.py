@@ -9,8 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .datacenter import DATACENTER
+from .errors import NotOffered
+from .ha_resource import HA_RESOURCE
+from .ha_rule import HA_GROUP, HA_RULE, export_group
 from .host import PveReader
+from .mapping import MAPPINGS
 from .pool import POOL
+from .replication import REPLICATION
 from .resource import export
 from .resource_host import read_all
 from .storage import STORAGE
@@ -35,6 +40,42 @@ def datacenter(host: PveReader) -> dict[str, Any]:
     return dict(export(DATACENTER, read_all(DATACENTER, host))[0]["settings"])
 
 
+def ha_resources(host: PveReader) -> list[dict[str, Any]]:
+    """Options of module pve_ha_resource."""
+    items = export(HA_RESOURCE, read_all(HA_RESOURCE, host))
+    return [{"sid": item["name"], **item["settings"]} for item in items]
+
+
+def ha_rules(host: PveReader) -> list[dict[str, Any]]:
+    """Options of module pve_ha_rule: rules, or groups where there are no rules."""
+    try:
+        return [
+            {"name": item["name"], **item["settings"]} for item in export(HA_RULE, read_all(HA_RULE, host))
+        ]
+    except NotOffered:
+        return [export_group(item) for item in export(HA_GROUP, read_all(HA_GROUP, host))]
+
+
+def mappings(host: PveReader) -> list[dict[str, Any]]:
+    """Options of module pve_mapping."""
+    return [
+        {"name": item["name"], "type": kind}
+        | {key.replace("-", "_"): of for key, of in item["settings"].items()}
+        for kind, resource in MAPPINGS.items()
+        for item in export(resource, read_all(resource, host))
+    ]
+
+
+def replication(host: PveReader) -> list[dict[str, Any]]:
+    """Options of module pve_replication; what is on its way out is not told."""
+    told = ("target", "schedule", "rate", "disable", "comment")
+    return [
+        {"name": item["name"], **{key: of for key, of in item["settings"].items() if key in told}}
+        for item in export(REPLICATION, read_all(REPLICATION, host))
+        if not REPLICATION.leaving(item["settings"])
+    ]
+
+
 def nodes(host: PveReader) -> list[dict[str, Any]]:
     """The servers of the cluster; one that stands alone is the only one."""
     return [
@@ -50,6 +91,10 @@ GATHER: Mapping[str, Callable[[PveReader], Any]] = {
     "datacenter": datacenter,
     "pools": pools,
     "storages": storages,
+    "ha_resources": ha_resources,
+    "ha_rules": ha_rules,
+    "mappings": mappings,
+    "replication": replication,
 }
 
 

@@ -41,6 +41,7 @@ class Resource:
     :param destroys: whether removing one may lose data, so that ``allow_destroy`` must name it.
     :param moving: settings that change with those of another one, so that a step must look at them anew.
     :param of_answer: what PVE answers for one, as settings.
+    :param leaving: whether one that is still told of is already on its way out.
     :param requests: the requests of a step, where they are not the usual ones: see `requests_of`.
     """
 
@@ -57,6 +58,7 @@ class Resource:
     destroys: bool = False
     moving: frozenset[str] = frozenset()
     of_answer: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+    leaving: Callable[[Mapping[str, Any]], bool] = lambda _found: False
     requests: Callable[[Resource, Step, str], Iterator[Request]] | None = None
 
     @property
@@ -182,6 +184,8 @@ def make(resource: Resource, current: Current, wanted: Wanted) -> Plan:
             before[step.key], after[step.key] = found, _after(step, found)
     declared = {item.name for item in wanted.items}
     for name in sorted(in_scope(current.found, wanted.scope) - declared):
+        if resource.leaving(current.found[name]):
+            continue
         steps.append(step := _removal(resource, name, current))
         before[step.key], after[step.key] = current.found[name], None
     return make_plan(steps, before, after)
@@ -200,7 +204,7 @@ def _step(
     update_secrets: bool,
 ) -> Step | None:
     if not item.present:
-        return None if found is None else _removal(resource, item.name, current)
+        return None if found is None or resource.leaving(found) else _removal(resource, item.name, current)
     if found is None:
         return _creation(resource, item)
     changes = tables.drift(resource.table, item.settings, found)

@@ -13,10 +13,21 @@ from .._core.plan import Step
 from . import table as tables
 from .errors import Changed
 from .host import PveHost, PveReader
+from .kinds import Kinds, kind_of
 from .resource import Current, Resource, Wanted, in_scope, is_as_seen, requests_of
 from .task_host import run_task
 
 _NO_SETTINGS = ("digest",)
+
+
+def read_kinds(kinds: Kinds, host: PveReader, wanted: Mapping[str, Wanted]) -> dict[str, Current]:
+    """Those kinds of resources that are declared, by noun."""
+    return {noun: read(kinds[noun], host, wanted[noun]) for noun in wanted}
+
+
+def apply_kinds(kinds: Kinds, host: PveHost, step: Step) -> dict[str, Any] | None:
+    """One step of `kinds.make`; errors as in `apply`."""
+    return apply(kind_of(kinds, step.key), host, step)
 
 
 def read(resource: Resource, host: PveReader, wanted: Wanted) -> Current:

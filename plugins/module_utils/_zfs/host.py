@@ -278,7 +278,7 @@ def rename_dataset(host: WritableHost, old: str, new: str) -> None:
         host.change(argv)
         return
     except CommandFailed as error:
-        if not mounted or "dataset is busy" not in error.facts.get("stderr", ""):
+        if "dataset is busy" not in error.facts.get("stderr", ""):
             raise
     for name in reversed(mounted):
         host.change(["zfs", "unmount", name])

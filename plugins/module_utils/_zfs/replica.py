@@ -36,12 +36,15 @@ class Item:
 class Replica:
     """What both hosts have of one tree, and the streams that are due.
 
+    :param target: as it is after the renames.
     :param sends: by `plan_tree`, with the sizes that the sender told.
+    :param renames: by `follow`, old and new names on the peer.
     """
 
     source: Side
     target: Side
     sends: tuple[Send, ...]
+    renames: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,11 @@ class _Target:
         return self.sends[-1]
 
     @property
+    def _old(self) -> str:
+        """The name on the peer which it had here before it was renamed; empty when it was not."""
+        return next((old for old, new in self.replica.renames if new == self.key), "")
+
+    @property
     def _here(self) -> Dataset | None:
         return self.replica.source.datasets.get(self._last.source[len(self.replica.source.root) :])
 
@@ -156,6 +164,7 @@ class _Target:
         if there is None:
             return None
         return {
+            **({"name": self._old} if self._old else {}),
             "snapshots": [snapshot.name for snapshot in there.snapshots],
             "replica": is_replica(there) or self._shown,
             **({"mounted": there.mounted} if self.item.mounted else {}),
@@ -172,6 +181,7 @@ class _Target:
             kept = kept[: kept.index(last.rollback) + 1]
         sent = [send.snapshot for send in self.sends if send.how not in (How.NOTHING, How.IMPOSSIBLE)]
         return {
+            **({"name": self.key} if self._old else {}),
             "snapshots": [*kept, *(name for name in dict.fromkeys(sent) if name not in kept)],
             "replica": True,
             **({"mounted": True} if self.item.mounted else {}),
@@ -185,9 +195,12 @@ class _Target:
         last, key = self._last, self.key
         if last.how is How.IMPOSSIBLE:
             return [Step(key, "impossible", last.why, effect=Effect.IMPOSSIBLE)]
-        # The parent must be there before its children.
-        needs = (key.rpartition("/")[0],)
+        # The parent must be there before its children, and what had the name must have another.
+        needs = (key.rpartition("/")[0], *(new for old, new in self.replica.renames if old == key))
         steps = []
+        if self._old:
+            sentence = f"rename {self._old} on the peer to {key}, as here"
+            steps.append(Step(key, "rename", sentence, self._args(old=self._old), needs=needs))
         sends = [send for send in self.sends if send.how is not How.NOTHING]
         if self._there is not None and not is_replica(self._there) and (sends or not self._shown):
             steps.append(

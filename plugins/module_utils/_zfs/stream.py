@@ -194,6 +194,50 @@ def plan_tree(source: Side, target: Side, allowed: Collection[str] = ()) -> list
     return sends
 
 
+def follow(source: Side, target: Side) -> tuple[Side, tuple[tuple[str, str], ...]]:
+    """The target once its datasets bear the names which they have on the source, and the renames, in order.
+
+    A dataset that was renamed on the source is known by the GUIDs of its snapshots. One whose new name is
+    taken stays as it is, until what has that name moves on.
+
+    :returns: each rename as old and new full name on the target.
+    """
+    renames = []
+    while found := _misnamed(source, target):
+        old, new = found
+        target = _renamed(target, old, new)
+        renames.append((target.root + old, target.root + new))
+    return target, tuple(renames)
+
+
+def _misnamed(source: Side, target: Side) -> tuple[str, str] | None:
+    """A dataset of the target which has another name on the source, that is free; without the roots."""
+    for old, there in sorted(target.datasets.items()):
+        if old and not _kin(source.datasets.get(old), there):
+            for new, here in sorted(source.datasets.items()):
+                if new not in target.datasets and parent_of(new) in target.datasets and _kin(here, there):
+                    return old, new
+    return None
+
+
+def _kin(here: Dataset | None, there: Dataset) -> bool:
+    """Whether two datasets share a snapshot."""
+    if here is None:
+        return False
+    known = {snapshot.guid for snapshot in here.snapshots} | {*here.bookmarks.values()}
+    return any(snapshot.guid in known for snapshot in there.snapshots)
+
+
+def _renamed(side: Side, old: str, new: str) -> Side:
+    """The same side after a rename, which takes along what is below."""
+    datasets = {}
+    for name, dataset in side.datasets.items():
+        if name == old or name.startswith(f"{old}/"):
+            name = new + name[len(old) :]
+        datasets[name] = replace(dataset, name=side.root + name)
+    return replace(side, datasets=datasets)
+
+
 def newest_of_all(side: Side) -> str:
     """The newest snapshot that every dataset of a tree has; empty when there is none."""
     root = side.datasets.get("")

@@ -34,6 +34,7 @@ from .stream import (
     Send,
     Side,
     differences,
+    follow,
     hold_changes,
     is_replica,
     newest_of_all,
@@ -157,7 +158,9 @@ def read_replica(
     source = read_side(host, item.dataset, recursive=item.recursive)
     target = known or read_side(peer, item.target, recursive=item.recursive, also=source.origins)
     source = replace(source, tokens=read_tokens(host, target.datasets.values()))
-    return Replica(source, target, tuple(predict(host, source, plan_tree(source, target, allowed))))
+    target, renames = follow(source, target)
+    sends = predict(host, source, plan_tree(source, target, allowed))
+    return Replica(source, target, tuple(sends), renames)
 
 
 def read_current(host: Host, wanted: Wanted) -> Current:
@@ -351,6 +354,8 @@ def replicate(
     replica = read_replica(host, peer, Item(dataset, target or dataset, recursive, limit), allowed, known)
     refuse_impossible(replica.sends)
     _refuse_loss(replica.sends, allowed)
+    for old, new in replica.renames:
+        patiently(peer, ["zfs", "rename", old, new])
     for send in replica.sends:
         _ready(peer, replica.target, send)
     if hold:
@@ -440,6 +445,8 @@ def apply_step(host: WritableHost, step: Step) -> Mapping[str, Any] | None:
         roll_back(peer, step.args["snapshot"])
     elif step.verb == "settle":
         set_replica(peer, step.args["target"], volume=step.args["volume"])
+    elif step.verb == "rename":
+        patiently(peer, ["zfs", "rename", step.args["old"], step.key])
     elif step.verb == "mount":
         peer.change(["zfs", "set", "canmount=on", step.args["target"]])
         settle(peer, {step.args["target"]: True})

@@ -3,7 +3,10 @@
 """pkg(8), and the stub which stands for it until it is installed.
 
 Rests on usr.sbin/pkg/pkg.c (the stub) and on src/{main,upgrade,query,info}.c of freebsd/pkg. Here the
-database of a root is a file of lines ``NAME VERSION`` (`LOCAL`), and so is the repository (`REMOTE`).
+database of a root is a file of lines ``NAME VERSION`` (`LOCAL`), and so is each repository (`REMOTE`).
+Of a package of the base system all that comes to lie in a root is the script that tells its version, which is
+``15.0p2`` for 15.0-RELEASE-p2 (Makefile.inc1, PKG_VERSION). The keys of a repository are looked for below the
+root, its file is not (-r and -R, as bsdinstall's script pkgbase says it).
 
 Its lies: since pkg 2.4 ``pkg upgrade -n`` ends with 0 whether or not there is something to upgrade, before
 that with 1 if there was; the stub says that it needs ASSUME_ALWAYS_YES when nobody is there to be asked.
@@ -11,12 +14,15 @@ that with 1 if there was; the stub says that it needs ASSUME_ALWAYS_YES when nob
 
 from __future__ import annotations
 
+import re
+
 from .answers import Refusal, options, program
 from .world import World
 
 PROGRAM = "/usr/local/sbin/pkg"
 LOCAL = "/var/db/pkg/local.sqlite"
-REMOTE = "/var/db/pkg/repos/FreeBSD/db"
+REMOTE = "/var/db/pkg/repos/{}/db"
+BASE = "FreeBSD-base"
 ABI = "FreeBSD:{major}:amd64"
 STUB = """The package management tool is not yet installed on your system.
 Please set ASSUME_ALWAYS_YES=yes environment variable to be able to bootstrap in non-interactive \
@@ -33,6 +39,7 @@ def pkg(world: World, args: list[str], stdin: str) -> str:
     """``pkg [-j JAIL | -c ROOT | -r ROOT] [-N] COMMAND ...``."""
     given, words = options(args, "c:C:dj:lNo:r:R:v46")
     root = root_of(world, given)
+    repositories = given.get("R", "")
     installed = world.files.read(f"{world.rooted('')}{PROGRAM}") is not None
     if "N" in given:
         if not installed:
@@ -40,10 +47,10 @@ def pkg(world: World, args: list[str], stdin: str) -> str:
         raise Refusal(f"{len(table(world, root + LOCAL))} packages installed", 0)
     if not installed:
         said = bootstrap(world, words)
-        return said if words[:1] == ["bootstrap"] else said + command(world, root, words)
+        return said if words[:1] == ["bootstrap"] else said + command(world, root, words, repositories)
     if words[:1] == ["bootstrap"]:
         return f"pkg already bootstrapped at {PROGRAM}\n"
-    return command(world, root, words)
+    return command(world, root, words, repositories)
 
 
 def root_of(world: World, given: dict[str, str]) -> str:
@@ -61,7 +68,7 @@ def bootstrap(world: World, words: list[str]) -> str:
     yes = world.env.get("ASSUME_ALWAYS_YES", "").lower() in ("yes", "1", "true")
     if not yes and not {"-y", "-fy", "-yf"} & set(words):
         raise Refusal(STUB, plain=True)
-    version = table(world, world.rooted(REMOTE)).get("pkg")
+    version = table(world, world.rooted(REMOTE.format("FreeBSD"))).get("pkg")
     source = f"pkg+https://pkg.FreeBSD.org/{ABI.format(major=world.major)}/quarterly"
     said = f"Bootstrapping pkg from {source}, please wait...\n"
     if version is None:
@@ -84,12 +91,35 @@ def store(world: World, path: str, versions: dict[str, str]) -> None:
     world.files.write(path, "".join(f"{name} {version}\n" for name, version in sorted(versions.items())))
 
 
-def command(world: World, root: str, words: list[str]) -> str:
-    """A command of the real one."""
+def base_of(world: World, root: str, folder: str) -> dict[str, str]:
+    """The packages of the base system, of the repository that a file of a folder describes."""
+    conf = world.files.read(f"{folder}/{BASE}.conf") or ""
+    keys = re.search(r'^  fingerprints: "(.+)",$', conf, re.MULTILINE)
+    said = f"Updating {BASE} repository catalogue...\n"
+    if keys is None or not world.files.listing(f"{root}{keys[1]}/trusted"):
+        raise Refusal("Error loading trusted certificates", 1, said)
+    return table(world, world.rooted(REMOTE.format(BASE)))
+
+
+def lay_base(world: World, root: str, new: dict[str, str]) -> None:
+    """What packages of the base system put into a root."""
+    for version in [version for name, version in new.items() if name.startswith("FreeBSD-")]:
+        release, _p, patch = version.partition("p")
+        full = f"{release}-RELEASE{f'-p{patch}' if patch else ''}"
+        world.files.write(f"{root}/bin/freebsd-version", f'#!/bin/sh\nUSERLAND_VERSION="{full}"\n')
+
+
+def command(world: World, root: str, words: list[str], repositories: str) -> str:
+    """A command of the real one.
+
+    :param repositories: the folder of their files, when it is not that of the host.
+    """
     if not words:
         raise Refusal(f"not enough arguments\n{USAGE}")
     verb, *rest = words
-    local, remote = table(world, root + LOCAL), table(world, world.rooted(REMOTE))
+    local, remote = table(world, root + LOCAL), table(world, world.rooted(REMOTE.format("FreeBSD")))
+    if repositories:
+        remote = base_of(world, root, repositories)
     match verb:
         case "update":
             return "Updating FreeBSD repository catalogue...\nFreeBSD repository is up to date.\n" + (
@@ -156,7 +186,9 @@ def install(world: World, root: str, words: list[str], local: dict[str, str], re
     said = affected(
         new, "New packages to be INSTALLED", [f"{name}: {version}" for name, version in sorted(new.items())]
     )
-    return said + carried_out(world, root, given, {**local, **new})
+    said += carried_out(world, root, given, {**local, **new})
+    lay_base(world, root, new)
+    return said
 
 
 def delete(world: World, root: str, words: list[str], local: dict[str, str]) -> str:

@@ -428,6 +428,25 @@ def mkdir(world: World, argv: Sequence[str], stdin: str) -> Output:
     return answered(argv)
 
 
+def cp(world: World, argv: Sequence[str], stdin: str) -> Output:
+    """``cp -R FOLDER FOLDER/``: the one comes to lie in the other."""
+    _cp, _flag, source, target = argv
+    if not world.files.is_folder(source):
+        return answered(argv, err=f"cp: {source}: No such file or directory\n", rc=1)
+    copy_below(world, source, f"{target.rstrip('/')}/{source.rpartition('/')[2]}")
+    return answered(argv)
+
+
+def copy_below(world: World, source: str, target: str) -> None:
+    world.files.make_folder(target)
+    for name in world.files.listing(source):
+        text = world.files.read(f"{source}/{name}")
+        if text is None:
+            copy_below(world, f"{source}/{name}", f"{target}/{name}")
+        else:
+            world.files.write(f"{target}/{name}", text)
+
+
 def rm(world: World, argv: Sequence[str], stdin: str) -> Output:
     letters = "".join(word[1:] for word in argv[1:] if word.startswith("-"))
     for path in [word for word in argv[1:] if not word.startswith("-")]:
@@ -510,6 +529,6 @@ def no(world: World, argv: Sequence[str], stdin: str) -> Output:
 
 PROGRAMS: Mapping[str, Callable[[World, Sequence[str], str], Output]] = {
     "sh": sh, "echo": echo, "test": test, "[": test, "mkdir": mkdir, "rm": rm, "rmdir": rmdir, "cat": cat,
-    "touch": touch, "env": env, "nc": nc, "true": yes, "false": no, "sleep": yes, "logger": yes,
+    "cp": cp, "touch": touch, "env": env, "nc": nc, "true": yes, "false": no, "sleep": yes, "logger": yes,
     "readlink": readlink,
 }  # fmt: skip

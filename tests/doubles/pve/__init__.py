@@ -18,7 +18,9 @@ The parts, each knowing only those above it:
     world.py      World: nodes, guests, volumes, files of sections, quorum, digests
     faults.py     what is to go wrong, and when
     api.py        Api.request(verb, path, params, user) -> Response, without any socket
-    storages.py, guests.py      what several areas need: volumes, configurations of guests
+    storages.py, guests.py, sections.py
+                  what several areas need: volumes, configurations of guests, changes of a file of sections
+    ha_*.py       the manager of high availability and its rules
     areas/*.py    one file per area of the API: its handlers
     server.py     Api over HTTPS; `python3 -m tests.doubles.pve` serves one
     seeds*.py     the state that a recorded exchange shows
@@ -53,6 +55,7 @@ To add an area: put a file into `areas`; it is found by itself. A handler is a f
   `world.file_digest(name)`, compared by `world.require_digest(name, call["digest"])`; before a write ask
   `world.require_writable(name)`. What belongs to a node goes into `world.nodes[name].facts`, the rest into
   `world.facts`.
+* What goes on by itself as time passes is `@daemon`, a function of the world that does what has become due.
 * Work in the background is `call.task("hamigrate", subject, worker)`, which returns the UPID.
 * Lists come in random order from Proxmox VE; tests must not rely on that of the double.
 """

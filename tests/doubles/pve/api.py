@@ -27,6 +27,7 @@ from tests.doubles.pve.world import Guest, Kind, Node, World
 
 Handler = Callable[["Call"], Any]
 HANDLERS: dict[tuple[str, str], Handler] = {}
+DAEMONS: list[Callable[[World], None]] = []
 TICKET_LIFETIME = 7200.0
 # What needs no ticket (PVE::HTTPServer::auth_handler).
 OPEN = {
@@ -65,6 +66,12 @@ def handles(verb: str, template: str) -> Callable[[Handler], Handler]:
     return register
 
 
+def daemon(work: Callable[[World], None]) -> Callable[[World], None]:
+    """Registers what goes on by itself: called before each request, it does what has become due since."""
+    DAEMONS.append(work)
+    return work
+
+
 @dataclass
 class Call:
     """A request that was found worthy: what a handler sees."""
@@ -74,8 +81,6 @@ class Call:
     method: schema.Method
     params: dict[str, Any]
     """Verified, in their types, those of the path included."""
-    sent: dict[str, Any]
-    """The same as they came."""
     extra: dict[str, Any] = field(default_factory=dict)
     """What goes into the body beside `data`."""
     delay: float = 0.0
@@ -170,6 +175,8 @@ class Api:
 
     def answer(self, verb: str, path: str, params: dict[str, Any], user: str | None) -> Response:
         self.world.settle()
+        for work in DAEMONS:
+            work(self.world)
         if user is None and (verb, path) not in OPEN:
             raise unauthorized("No ticket")
         found = schema.of(self.world.release).find(verb, path) if path != "/" else None
@@ -179,7 +186,7 @@ class Api:
         if handler is None or (found is None and path != "/"):
             raise Refusal(f"Method '{verb} {path}' not implemented", 501)
         if found is None:
-            return Response(200, "OK", {"data": handler(Call(self, user or "", INDEX, {}, {}))})
+            return Response(200, "OK", {"data": handler(Call(self, user or "", INDEX, {}))})
         method, values = found
         if twice := values.keys() & params.keys():
             raise parameters(dict.fromkeys(twice, "duplicate parameter (already defined in URI)"))
@@ -191,7 +198,7 @@ class Api:
         params |= values
         self.world.access.check(method.permissions, user, params)
         self.reach(method.template, values)
-        call = Call(self, user or "", method, method.verify(params), params)
+        call = Call(self, user or "", method, method.verify(params))
         data = handler(call)
         self.world.settle()
         return Response(200, "OK", {**call.extra, "data": data}, call.delay)
@@ -297,4 +304,4 @@ def load_areas() -> None:
         importlib.import_module(f"{areas.__name__}.{found.name}")
 
 
-__all__ = ["Api", "Call", "Dropped", "Response", "handles"]
+__all__ = ["Api", "Call", "Dropped", "Response", "daemon", "handles"]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import zoneinfo
 from collections.abc import Callable
 from typing import Any
 
@@ -243,6 +244,71 @@ def privilege(known: frozenset[str]) -> Callable[[str], None]:
     return check
 
 
+STORAGE_ID = matches(r"(?i)[a-z][a-z0-9\-_.]*[a-z0-9]", "storage ID '{value}' contains illegal characters")
+HOST_AND_PORT = rf"(?:{DNS_NAME}|[\d.]+|\[[0-9a-fA-F:]+\]|[0-9a-fA-F:]+)(?::\d+)?"
+
+
+def netmask(value: str) -> None:
+    try:
+        ipaddress.IPv4Network(f"0.0.0.0/{value}")
+    except ValueError:
+        raise ValueError("value does not look like a valid IP netmask") from None
+
+
+def timezone(value: str) -> None:
+    if value not in ("host", "UTC") and value not in zoneinfo.available_timezones():
+        raise ValueError(f"invalid time zone '{value}'")
+
+
+def vlans(value: str) -> None:
+    """A VLAN, or a range of them (PVE::API2::Network)."""
+    found = re.fullmatch(r"(\d+)(?:-(\d+))?", value)
+    if not found:
+        raise ValueError(f"invalid VLAN configuration '{value}'")
+    first, last = int(found[1]), int(found[2] or found[1])
+    for tag in (first, last):
+        if not 2 <= tag <= 4094:
+            raise ValueError(f"invalid VLAN tag '{tag}'")
+    if first > last:
+        raise ValueError(f"VLAN range must go from lower to higher tag '{value}'")
+
+
+def storage_pair(value: str) -> None:
+    """Where a storage's volumes go: "from:to", "to", or 1 for the same (PVE::JSONSchema::parse_idmap)."""
+    for name in value.split(":") if value != "1" else []:
+        try:
+            STORAGE_ID(name)
+        except ValueError as problem:
+            raise ValueError(f"entry '{value}' contains invalid ID - {problem}") from None
+
+
+SHORT = re.compile(r"^\d+(\.\d+){0,2}(?=/|$)")
+
+
+def filled(address: re.Match[str]) -> str:
+    return ".".join([*address[0].split("."), "0", "0", "0"][:4])
+
+
+def addresses(value: str) -> None:
+    """Whence or whither: a set, an alias, or addresses (PVE::Firewall::parse_address_list).
+
+    Net::IP there fills up what is short: 1.2.3 is 1.2.3.0.
+    """
+    if re.fullmatch(r"\+\S+|(?:(?:dc|guest)/)?[A-Za-z][A-Za-z0-9\-_]+", value):
+        return
+    seen = []
+    for each in value.split(","):
+        try:
+            ends = [ipaddress.ip_interface(SHORT.sub(filled, end)) for end in each.split("-")]
+        except ValueError:
+            raise ValueError(f"invalid IP address: {each}") from None
+        seen.append(ends[0].version)
+    if len(set(seen)) > 1:
+        raise ValueError(f"detected mixed ipv4/ipv6 addresses in address list '{value}'")
+    if "-" in value and len(seen) > 1:
+        raise ValueError("you can't use a range in a list")
+
+
 IPV4 = address_check(4, "value does not look like a valid IPv4 address")
 IPV6 = address_check(6, "value does not look like a valid IPv6 address")
 IP = address_check(None, "value does not look like a valid IP address")
@@ -252,11 +318,22 @@ CIDR = network_check(None, "value does not look like a valid CIDR network")
 DNS = matches(DNS_NAME, "value does not look like a valid DNS name")
 VOLUME = matches(r"[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]:.+", "unable to parse volume ID '{value}'")
 
+WEEKDAY = r"(mon|tue|wed|thu|fri|sat|sun)[a-z]*"
+CALENDAR = re.compile(
+    rf"(?i)({WEEKDAY}((\.\.|,){WEEKDAY})*(\s+|$))?([\d*]+(-[\d*]+){{1,2}}\s+)?[\d*,./:]*"
+    r"|(minute|hour|dai|week|month|quarter|semiannual|year|annual)ly"
+)
+
+
+def calendar_event(value: str) -> None:
+    """Days, date and time of a schedule, in outline (proxmox-time, calendar_event)."""
+    if not value.strip() or not CALENDAR.fullmatch(value.strip()):
+        raise ValueError(f"invalid calendar event '{value}' - unable to parse calendar event\n")
+
+
 FORMATS: dict[str, Format] = {
     "pve-configid": matches(r"(?i)[a-z][a-z0-9_-]+", "invalid configuration ID '{value}'"),
-    "pve-storage-id": matches(
-        r"(?i)[a-z][a-z0-9\-_.]*[a-z0-9]", "storage ID '{value}' contains illegal characters"
-    ),
+    "pve-storage-id": STORAGE_ID,
     "pve-vmid": matches(r"[1-9][0-9]{2,8}", "value does not look like a valid VM ID"),
     "pve-node": matches(NODE, "value does not look like a valid node name"),
     "ipv4": IPV4,
@@ -283,6 +360,7 @@ FORMATS: dict[str, Format] = {
     ),
     "pve-iface": matches(r"(?i)[a-z][a-z0-9_]{1,20}([:.]\d+)?", "invalid network interface name '{value}'"),
     "disk-size": disk_size,
+    "pve-calendar-event": calendar_event,
     "pve-startup-order": startup_order,
     "pve-hotplug-features": hotplug,
     "pve-volume-id": VOLUME,
@@ -303,7 +381,8 @@ FORMATS: dict[str, Format] = {
     "pve-priv": privilege(PRIVILEGES),
     "pve-priv-8": privilege(PRIVILEGES - releases.NEW_PRIVILEGES | releases.OLD_PRIVILEGES),
     "pve-tag": matches(r"(?i)[a-z0-9_][a-z0-9_\-+.]*", "invalid characters in tag"),
-    "pve-ha-resource-id": matches(r"(?:\w+:)?.+", "value does not look like a valid ha resource id"),
+    "pve-ha-resource-id": matches(r"[a-z]+:\S+", "value does not look like a valid ha resource id"),
+    "pve-ha-resource-or-vm-id": matches(r"[a-z]+:\S+|\d+", "value does not look like a valid ha resource id"),
     "pve-ha-node": matches(rf"{NODE}(:\d+)?", "value does not look like a valid ha group node"),
     "pve-bridge-id": matches(r"[-_.\w\d]+", "invalid bridge ID"),
     "pve-replication-job-id": matches(r"[1-9][0-9]{2,8}-\d{1,9}", "invalid replication job id '{value}'"),
@@ -320,6 +399,39 @@ FORMATS: dict[str, Format] = {
         "images|rootdir|vztmpl|iso|backup|snippets|import|none", "invalid content type '{value}'"
     ),
     "pve-storage-path": matches(r"/.*", "storage path '{value}' is not valid"),
+    "pve-storage-server": either("value does not look like a valid server name or IP address", IP, DNS),
+    "pve-storage-portal-dns": matches(HOST_AND_PORT, "value does not look like a valid portal address"),
+    "pve-storage-vgname": matches(
+        r"(?i)[a-z0-9][a-z0-9\-_.]*[a-z0-9]", "lvm name '{value}' contains illegal characters"
+    ),
+    "pve-dir-override": matches(
+        "(images|rootdir|vztmpl|iso|backup|snippets|import)=/?.+", "invalid override '{value}'"
+    ),
+    "storage-pair": storage_pair,
+    "email-or-username": matches(
+        r"[\w+\-~]+(\.[\w+\-~]+)*(@[a-zA-Z0-9\-]+(\.[a-zA-Z0-9\-]+)*)?",
+        "value does not look like a valid email address or user name",
+    ),
+    "ipv4mask": netmask,
+    "mac-prefix": matches(
+        "(?i)[a-f0-9][02468ace](:[a-f0-9]{2}){0,2}:?", "value is not a valid unicast MAC address prefix"
+    ),
+    "lxc-ip-with-ll-iface": unless(
+        r"(?i)fe80:[0-9a-f:]+%[a-z][a-z0-9_.:]+", IP, "value does not look like a valid IP address"
+    ),
+    "pve-ct-timezone": timezone,
+    "pve-day-of-week": matches("mon|tue|wed|thu|fri|sat|sun", "invalid day '{value}'"),
+    "pve-task-status-type": matches("(?i)ok|error|warning|unknown", "invalid status '{value}'"),
+    "pve-vlan-id-or-range": vlans,
+    "pve-fw-addr-spec": addresses,
+    "pve-qm-bootdisk": matches(
+        r"ide[0-3]|sata[0-5]|scsi([0-9]|[12]\d|30)|virtio([0-9]|1[0-5])|efidisk0|tpmstate0",
+        "invalid boot disk '{value}'",
+    ),
+    "pve-cpuset": matches(r"\d+(-\d+)?(,\d+(-\d+)?)*", "unable to parse cpuset option"),
+    "ldap-simple-attr": matches(
+        "[a-zA-Z0-9]+", "value '{value}' does not look like a simple ldap attribute name"
+    ),
     "pve-qm-hostpci": {
         "host": {"type": "string", "pattern": HOST_PCI, "optional": 1, "default_key": 1},
         "mapping": {"type": "string", "format": "pve-configid", "optional": 1},

@@ -416,6 +416,8 @@ def status_of(shown: Shown, kind: Kind, data: dict[str, Any]) -> None:
         shown.world.file("ha/resources")[shown.world.sid(guest)] = {
             k: v for k, v in managed.items() if k != "managed"
         }
+    if data.get("hastate"):
+        shown.world.file("ha/resources")[shown.world.sid(guest)] = {"state": data["hastate"]}
     if data.get("pool"):
         shown.pool(data["pool"]).guests.add(guest.vmid)
 

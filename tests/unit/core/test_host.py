@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,23 @@ def test_files_over_there(far: SshHost, tmp_path: Path) -> None:
     assert far.listing(str(tmp_path / "new dir")) == ["it's"]
     far.remove(path)
     assert far.read(path) is None
+
+
+@pytest.fixture
+def hardened() -> Iterator[None]:
+    """The umask of a careful administrator."""
+    umask = os.umask(0o077)
+    yield
+    os.umask(umask)
+
+
+@pytest.mark.usefixtures("hardened")
+@pytest.mark.parametrize("here", [True, False])
+def test_services_that_are_not_root_find_what_is_written(far: SshHost, tmp_path: Path, here: bool) -> None:
+    host = LocalHost() if here else far
+    host.write(str(tmp_path / "run" / "network" / "file"), "text\n")
+    for path in (tmp_path / "run", tmp_path / "run" / "network"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o755
 
 
 def test_no_connection_is_told_apart_from_an_answer(far: SshHost) -> None:

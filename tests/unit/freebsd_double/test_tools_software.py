@@ -29,7 +29,7 @@ def server(pkg: str = "", **installed: str) -> FreebsdHost:
     """
     host = FreebsdHost(folders=["/jails/web"])
     host.kernel.create({"name": "web", "path": "/jails/web", "persist": True})
-    host.files[REMOTE] = "nginx 1.28.0\npkg 2.4.2\npython311 3.11.13\n"
+    host.files[REMOTE.format("FreeBSD")] = "nginx 1.28.0\npkg 2.4.2\npython311 3.11.13\n"
     if pkg:
         host.files[PROGRAM] = ""
         versions = {**installed, "pkg": pkg}
@@ -71,7 +71,7 @@ def test_the_stub_with_a_yes_in_the_environment_installs_itself_first() -> None:
 
 def test_a_stub_that_cannot_reach_anything() -> None:
     host = server()
-    del host.files[REMOTE]
+    del host.files[REMOTE.format("FreeBSD")]
     output = host.world.call(["pkg", "bootstrap"], env=YES)
     assert output.rc == 1 and "No address record" in output.err and PROGRAM not in host.files
 

@@ -431,6 +431,14 @@ def test_an_accepted_limit_is_not_written_and_said_to_be_owed() -> None:
     assert not outcome.plan.changed and "/etc/rctl.conf" not in host.files
 
 
+def test_a_limit_that_no_resource_stands_for_is_said_to_be_owed() -> None:
+    outcome = run(server(), omitted={"io": "rctl(8) has no such resource"}, state="stopped")
+    assert outcome.plan.sentences == [
+        "limit io of jail web is not enforced: rctl(8) has no such resource (owed)"
+    ]
+    assert not outcome.plan.changed
+
+
 # ---- what goes wrong --------------------------------------------------------------------------
 
 

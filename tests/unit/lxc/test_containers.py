@@ -185,6 +185,14 @@ def test_an_accepted_limit_is_not_written_and_said_to_be_owed(accepted: str) -> 
     assert "memory" not in file_of(host)
 
 
+def test_a_limit_that_no_key_stands_for_is_said_to_be_owed() -> None:
+    outcome = run(up(), omitted={"io": "nobody sees the disk"})
+    assert outcome.plan.sentences == [
+        "limit io of container web is not enforced: nobody sees the disk (owed)"
+    ]
+    assert not outcome.plan.changed
+
+
 def test_a_limit_is_written_where_it_is_not_known_what_the_host_can_enforce() -> None:
     host = LxcHost(controllers=None)
     run(host, rootfs="/r", config={"lxc.cgroup2.memory.max": "1G"}, state="present")

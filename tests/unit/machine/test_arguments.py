@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.arguments import (
     data_folders,
+    datasets_beside,
     datasets_of,
     evacuated,
     items_of,
@@ -20,6 +22,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.arguments
     removals_of,
     replicas_of,
     timers_of,
+    upgrades_of,
 )
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import (
     Machine,
@@ -105,6 +108,21 @@ def test_a_machine_goes_from_both_servers_or_from_none(there: object) -> None:
         removals("castor", ("castor",), castor=[record("ssa", "castor")], pollux=there)
 
 
+@pytest.mark.parametrize(("root", "due"), [("debian-13", []), ("debian-12", ["ssa"]), (None, ["ssa"])])
+def test_a_machine_of_another_image_is_upgraded_where_it_lives(root: str | None, due: list[str]) -> None:
+    mine, replica = (
+        {**record("ssa", "castor"), "root_image": root},
+        {**record("ssa", "castor"), "root_image": "older"},
+    )
+    answers = {"castor": [mine], "pollux": [replica]}
+    assert upgrades_of(machines_here(MACHINES, "castor", answers), answers) == due
+    assert upgrades_of(machines_here(MACHINES, "pollux", answers), answers) == []
+
+
+def test_an_upgrade_leaves_the_data_to_others() -> None:
+    assert [item["name"] for item in datasets_beside(SSA, PAIR)] == ["tank/machines/ssa/data"]
+
+
 def test_the_timer_of_an_absent_machine_goes() -> None:
     arguments = timers_of(GONE.values(), "debian")
     assert [unit["name"] for unit in arguments["units"]] == ["twin-replicate@tap.timer"]
@@ -157,6 +175,22 @@ def test_a_thick_jail_has_a_root_of_its_own() -> None:
     (jail,) = items_of([web], pair)["jails"]
     assert jail["parameters"]["allow.raw_sockets"] is True
     assert "thick" not in jail["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("lxc", "control groups do not see the disk of a machine on ZFS"),
+        ("jail", "rctl(8) has no such resource"),
+    ],
+)
+def test_an_accepted_limit_that_a_kind_has_not_is_handed_on(kind: str, reason: str) -> None:
+    machine = Machine("web", kind, "castor", "tiny", limits={"io": 5, "processes": 9})
+    items = items_of([machine], replace(PAIR, unenforced=("io",)))
+    (item,) = [*items["containers"], *items["jails"]]
+    assert item["omitted"] == {"io": reason}
+    with pytest.raises(Refused, match=re.escape(f"limit io of machine web: {reason}")):
+        items_of([machine], PAIR)
 
 
 def test_a_container_need_not_serve_before_its_service_is_there() -> None:

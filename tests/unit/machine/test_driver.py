@@ -329,6 +329,7 @@ def test_info(servers: Servers) -> None:
     assert (record["name"], record["state"], record["owner"]) == ("ssa", "running", "castor")
     assert (record["role"], record["defined"]) == ("owner", True)
     assert record["machine"]["memory"] == "1G"
+    assert (record["image"], record["root_image"]) == ("tiny", "tiny")
     assert pollux.station.info()["machines"] == []
     replicate_machine(driver(castor, pollux, quiet))
     (record,) = pollux.station.info()["machines"]
@@ -359,4 +360,4 @@ def test_info_asks_once_however_many_machines_there_are(servers: Servers) -> Non
         castor.change(["zfs", "create", f"tank/machines/m{number}"])
     castor.calls.clear()
     assert len(castor.station.info()["machines"]) == 6
-    assert [argv[:2] for argv in castor.calls] == [("zfs", "get"), ("lxc-ls", "--fancy")]
+    assert [argv[:2] for argv in castor.calls] == [("zfs", "get"), ("lxc-ls", "--fancy"), ("zfs", "list")]

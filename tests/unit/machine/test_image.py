@@ -28,12 +28,15 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.image imp
     parse_image,
     parse_images,
     plan_images,
+    repository_conf,
     shift_tarball,
     thin_tarball,
     version_of,
 )
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.image_host import read_info, read_store
 from ansible_collections.twin.datacenter.plugins.modules.machine_image import SUBJECT
+from tests.doubles.freebsd.host import FreebsdHost
+from tests.doubles.freebsd.pkg import REMOTE
 from tests.doubles.image import Tar, image_host
 from tests.doubles.memory import MemoryHost
 
@@ -41,6 +44,7 @@ SHA = "0123456789abcdef" * 4
 DEBIAN = {"name": "debian-13", "suite": "trixie", "packages": ["systemd-sysv", "dbus"]}
 TARBALL = {"name": "x", "tarball": "/t", "sha256": SHA}
 FREEBSD = {"name": "freebsd-14.3", "release": "14.3"}
+PACKAGED = {"name": "freebsd-15.0", "release": "15.0", "packages": ["FreeBSD-set-minimal-jail"]}
 SCRIPT = '#!/bin/sh\n#\nset -e\n\nUSERLAND_VERSION="14.3-RELEASE-p2"\n\nprogname=${0##*/}\n'
 # struct vfs_ns_cap_data of linux/capability.h, version 2: CAP_NET_RAW permitted and effective.
 CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 13, 0, 0, 0)
@@ -58,7 +62,7 @@ CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 13, 0, 0, 0)
         ({"name": "x", "tarball": "/t", "sha256": SHA.upper()}, "is no checksum"),
         (
             {"name": "x", "tarball": "/t", "sha256": SHA, "packages": ["a"]},
-            "packages belong to a suite; leave them out",
+            "packages belong to a suite or a release; leave them out",
         ),
         ({"name": "x", "tarball": "/t", "sha256": SHA, "mirror": ["a"]}, "a tarball comes from no mirror"),
         ({"name": "x", "release": "14"}, "'14' is no release of FreeBSD; write one such as \"14.3\""),
@@ -70,7 +74,17 @@ CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 13, 0, 0, 0)
             {"name": "x", "suite": "trixie", "thin": True},
             "thin belongs to a release of FreeBSD; leave it out",
         ),
-        ({"name": "x", "release": "14.3", "packages": ["a"]}, "packages belong to a suite; leave them out"),
+        (
+            {"name": "x", "release": "14.3", "packages": ["a"]},
+            "release 14.3 has no packages of the base system",
+        ),
+        (
+            {**PACKAGED, "tarball": "/t", "sha256": SHA},
+            "packages belong to a suite or a release; leave them out",
+        ),
+        ({**PACKAGED, "sha256": SHA}, "of packages there is no one checksum, and no thin image is made"),
+        ({**PACKAGED, "thin": True}, "of packages there is no one checksum, and no thin image is made"),
+        ({**PACKAGED, "packages": ["-o"]}, "'-o' is no name of a suite or package"),
         (
             {"name": "x", "release": "14.3", "mirror": ["a", "b"]},
             "mirror of image x: a release comes from one",
@@ -113,7 +127,9 @@ def test_a_release_or_its_manifest_makes_another_image() -> None:
             {"thin": True},
         )
     }
-    assert len(digests) == 5
+    assert (
+        len({*digests, parse_image(PACKAGED).digest, parse_image({**PACKAGED, "packages": []}).digest}) == 7
+    )
     assert parse_image({**FREEBSD, "mirror": ["/srv/14.3"]}).digest == parse_image(FREEBSD).digest
 
 
@@ -245,6 +261,74 @@ def test_capabilities_that_the_server_cannot_keep_are_named() -> None:
     assert measured["lost_capabilities"] == ["usr/bin/ping", "usr/bin/dumpcap"]
 
 
+@pytest.fixture
+def builder() -> FreebsdHost:
+    """A server that can install the base system of 15.0 somewhere."""
+    host = FreebsdHost(release="15.0")
+    host.files["/usr/share/keys/pkgbase-15/trusted/awskms-15"] = "fingerprint"
+    host.files[REMOTE.format("FreeBSD")] = "pkg 2.4.2\n"
+    host.files[REMOTE.format("FreeBSD-base")] = "FreeBSD-set-minimal-jail 15.0p2\n"
+    host.change(["zfs", "create", "tank/images"])
+    host.changes.clear()
+    return host
+
+
+def test_an_image_of_packages(builder: FreebsdHost) -> None:
+    params = {"pool": "tank", "images": [PACKAGED]}
+    outcome = reconcile(SUBJECT, params, builder, builder)
+    assert outcome.plan.sentences == [
+        "make image freebsd-15.0 in tank/images/freebsd-15.0 "
+        "of release 15.0 of FreeBSD with FreeBSD-set-minimal-jail"
+    ]
+    assert outcome.measured[0]["version"] == "15.0-RELEASE-p2"
+    (install,) = [argv for argv in builder.changes if "install" in argv]
+    root = "/tank/images/freebsd-15.0.new"
+    assert install[install.index("-r") + 1] == root
+    assert not [path for path in builder.files if path.startswith(f"{root}/.repositories")]
+    assert "tank/images/freebsd-15.0@base" in builder.zfs.state.snapshots
+    assert not reconcile(SUBJECT, params, builder, builder).plan.changed
+
+
+@pytest.mark.parametrize(
+    ("mirror", "url", "kind"),
+    [
+        ([], "pkg+https://pkg.FreeBSD.org/${ABI}/base_release_0", '  mirror_type: "srv",\n'),
+        (["https://mirror.example.org/base"], "https://mirror.example.org/base", ""),
+    ],
+)
+def test_where_the_packages_come_from(mirror: list[str], url: str, kind: str) -> None:
+    image = parse_image({**PACKAGED, "mirror": mirror})
+    assert repository_conf(image.repository, "15.0") == (
+        f'FreeBSD-base: {{\n  url: "{url}",\n{kind}  signature_type: "fingerprints",\n'
+        '  fingerprints: "/usr/share/keys/pkgbase-15",\n  enabled: yes\n}\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ("FreeBSD-set-minimal-jail 15.1\n", "its packages are 15.1-RELEASE; release 15.0 was declared"),
+        ("FreeBSD-runtime 15.0\n", "No packages available to install matching 'FreeBSD-set-minimal-jail'"),
+    ],
+)
+def test_packages_that_do_not_serve(builder: FreebsdHost, there: str, said: str) -> None:
+    builder.files[REMOTE.format("FreeBSD-base")] = there
+    with pytest.raises(TwinError, match=said):
+        reconcile(SUBJECT, {"pool": "tank", "images": [PACKAGED]}, builder, builder)
+    assert read_info(builder.reader(), {"pool": "tank"}) == {"images": []}
+
+
+@pytest.mark.parametrize("host", [image_host(), FreebsdHost(release="14.3")], ids=["Linux", "14.3"])
+def test_a_server_without_the_keys_of_the_packages(host: MemoryHost) -> None:
+    params = {"pool": "tank", "images": [PACKAGED]}
+    host.changes.clear()
+    with pytest.raises(
+        TwinError, match="this server has no /usr/share/keys/pkgbase-15; make it on a server that has"
+    ):
+        reconcile(SUBJECT, params, host, host)
+    assert not host.changes
+
+
 def test_what_images_a_server_has_is_told() -> None:
     host = image_host("openzfs-2.3", "FreeBSD")
     assert read_info(host.reader(), {"pool": "tank"}) == {"images": []}
@@ -256,6 +340,9 @@ def test_what_images_a_server_has_is_told() -> None:
         ["zfs", "create", "tank/machines"],
         ["zfs", "create", "tank/machines/ssa"],
         ["zfs", "clone", "tank/images/freebsd-14.3@base", "tank/machines/ssa/root"],
+        ["zfs", "create", "tank/machines/tap"],
+        ["zfs", "clone", "tank/images/streamed@base", "tank/machines/tap/root"],
+        ["zfs", "clone", "tank/images/freebsd-14.3@base", "tank/machines/tap/root.freebsd-14.3"],
     ):
         host.change(argv)
     host.files["/tank/images/freebsd-14.3/bin/freebsd-version"] = SCRIPT
@@ -265,8 +352,9 @@ def test_what_images_a_server_has_is_told() -> None:
             "digest": parse_image(FREEBSD).digest,
             "version": "14.3-RELEASE-p2",
             "machines": ["ssa"],
+            "kept": ["tap"],
         },
-        {"name": "streamed", "digest": None, "version": None, "machines": []},
+        {"name": "streamed", "digest": None, "version": None, "machines": ["tap"], "kept": []},
     ]
     assert read_info(MemoryHost().reader(), {"pool": "tank"}) == {"images": []}
 

@@ -11,13 +11,14 @@ import pytest
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Outcome, reconcile
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.driver import replicate_machine
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.host import LEDGER
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.job import log_path
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.journal import Stage, print_journal
 from ansible_collections.twin.datacenter.plugins.module_utils._zfs.host import patiently
 from ansible_collections.twin.datacenter.plugins.modules.machine_removal import SUBJECT
-from tests.doubles.machines import MachineServer, first_start
-from tests.laws.cases_machine_removal import servers
+from tests.doubles.machines import MachineServer, driver, first_start
+from tests.laws.cases_machine_removal import servers, upgraded
 
 JOURNAL = "/var/lib/twin/journal/ssa.json"
 
@@ -59,6 +60,23 @@ def test_all_of_it_goes_from_both_servers() -> None:
         assert server.station.info()["machines"] == []
         assert "tank/images/tiny@base" in server.zfs.state.snapshots
     assert list(json.loads(castor.files[LEDGER])["machines"]) == ["tap"]
+
+
+def test_what_is_kept_of_older_images_goes_alone() -> None:
+    castor = upgraded()
+    pollux = castor.link.servers["pollux"]
+    for server in (castor, pollux):
+        options = {"machines": ["ssa"], "kept": True, "allow_destroy": []}
+        with pytest.raises(Refused, match="this may lose the data of ssa"):
+            reconcile(SUBJECT, options, server, server)
+        plan = reconcile(SUBJECT, {**options, "allow_destroy": ["ssa"]}, server, server).plan
+        assert plan.sentences == ["destroy tank/machines/ssa/root.older with all snapshots"]
+        names = [name for name in server.zfs.state.datasets if name.startswith("tank/machines/ssa")]
+        assert names == ["tank/machines/ssa", "tank/machines/ssa/data", "tank/machines/ssa/root"]
+    assert castor.running
+    castor.zfs.state.clock += 60
+    assert "sent to pollux" in replicate_machine(driver(castor, pollux, lambda *_said, **_facts: None))
+    assert not [name for name in pollux.zfs.state.datasets if "older" in name]
 
 
 @pytest.mark.parametrize("check", [True, False])

@@ -7,9 +7,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import functools
+import gzip
 import hashlib
 import http.server
 import io
+import json
 import shutil
 import subprocess
 import tarfile
@@ -18,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -293,6 +296,102 @@ def test_a_release_of_a_tarball(said: Said, site: Callable[..., Path]) -> None:
         TwinError, match=f"tarball of image own: its sha256 is {found}; {'0' * 64} was declared"
     ):
         action.build(wrong, str)
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> Callable[..., Image]:
+    """Makes an image for containers of layers, each a mapping of paths to texts, as the FreeBSD project does
+    (release/scripts/make-oci-image.sh); returns the declaration of an image that is made of it."""
+
+    def make(*layers: dict[str, str], system: str = "freebsd", spoil: str = "", **fields: Any) -> Image:
+        folder = tmp_path / "oci"
+        blobs = folder / "blobs/sha256"
+        blobs.mkdir(parents=True)
+
+        def put(data: bytes, kind: str) -> dict[str, Any]:
+            digest = hashlib.sha256(data).hexdigest()
+            (blobs / digest).write_bytes(data)
+            return {
+                "mediaType": f"application/vnd.oci.image.{kind}",
+                "digest": f"sha256:{digest}",
+                "size": len(data),
+            }
+
+        packed = [
+            gzip.compress(plain_tar(layer)) if spoil != "zstd" else b"\x28\xb5\x2f\xfd" for layer in layers
+        ]
+        named = [put(each, "layer.v1.tar+gzip") for each in packed]
+        config = put(json.dumps({"os": system, "architecture": "amd64"}).encode(), "config.v1+json")
+        manifest = {"schemaVersion": 2, "config": config, "layers": named, "annotations": {}}
+        index = {"schemaVersion": 2, "manifests": [put(json.dumps(manifest).encode(), "manifest.v1+json")]}
+        (folder / "index.json").write_text(json.dumps(index))
+        (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+        first = blobs / named[0]["digest"].removeprefix("sha256:")
+        if spoil == "missing":
+            first.unlink()
+        elif spoil == "changed":
+            first.write_bytes(first.read_bytes() + b"x")
+        archive = tmp_path / "container-image.txz"
+        subprocess.run(["tar", "-cJf", archive, "-C", folder, "."], check=True)
+        checksum = hashlib.sha256(archive.read_bytes()).hexdigest()
+        return Image("contained", tarball=str(archive), sha256=checksum, **fields)
+
+    return make
+
+
+def plain_tar(files: dict[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for path, text in files.items():
+            member = tarfile.TarInfo(f"./{path}")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return packed.getvalue()
+
+
+BASE = {"bin/freebsd-version": SITE_OF.format("14.3-RELEASE-p2"), "etc/motd": "hello", "usr/bin/su": "su"}
+
+
+def test_a_release_of_an_image_for_containers(said: Said, container: Callable[..., Image]) -> None:
+    image = container(BASE, {"etc/.wh.motd": "", "etc/own": "x"}, release="14.3")
+    with tarfile.open(action.build(image, str)) as tar:
+        assert tar.getnames() == [
+            "bin",
+            "bin/freebsd-version",
+            "etc",
+            "etc/own",
+            "usr",
+            "usr/bin",
+            "usr/bin/su",
+        ]
+        assert tar.getmember("etc/own").uid == 0
+    assert "image contained: 2 layers, 7 files" in said
+    assert "image contained: it is 14.3-RELEASE-p2" in said
+    with tarfile.open(action.build(replace(image, thin=True), str)) as tar:
+        assert tar.getmember("usr/bin").linkname == "../.base/usr/bin"
+    assert not list(action.cache().glob("*.work"))
+    refused(replace(image, release="14.2"), "it holds 14.3-RELEASE-p2; release 14.2 was declared", kept=2)
+
+
+def test_a_machine_of_an_image_for_containers(said: Said, container: Callable[..., Image]) -> None:
+    with tarfile.open(action.build(container({"etc/os-release": "x=y"}, system="linux"), str)) as tar:
+        assert tar.getmember("etc/os-release").uid == 100000
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"spoil": "missing"}, "tarball of image contained: it has no [0-9a-f]{64}; make the archive anew"),
+        ({"spoil": "changed"}, "blobs/sha256/[0-9a-f]{64} in tarball of image contained: its sha256 is"),
+        ({"spoil": "zstd"}, "its layers are compressed by zstd; make an archive with gzip"),
+        ({"system": "linux"}, "the image: it is for linux; take one for freebsd"),
+    ],
+)
+def test_an_image_for_containers_that_does_not_serve(
+    said: Said, container: Callable[..., Image], fields: dict[str, str], sentence: str
+) -> None:
+    refused(container(BASE, release="14.3", **fields), sentence)
+    assert not list(action.cache().glob("*.work"))
 
 
 def test_a_thin_release_is_made_of_the_whole_one(said: Said, site: Callable[..., Path]) -> None:

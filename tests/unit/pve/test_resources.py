@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pools, storages and options of the datacenter: faults at every request, rights, the number of requests."""
+"""Resources of a cluster: faults at every request, rights, the number of requests."""
 
 from __future__ import annotations
 
@@ -15,10 +15,24 @@ from ansible_collections.twin.datacenter.plugins.module_utils._pve import errors
 from tests.doubles.pve.access import Grant, Pool, Token, User
 from tests.doubles.pve.faults import Fault
 from tests.doubles.pve_host import DoubleHost
-from tests.laws import cases_pve_datacenter, cases_pve_pool, cases_pve_storage
+from tests.laws import (
+    cases_pve_datacenter,
+    cases_pve_ha,
+    cases_pve_mapping,
+    cases_pve_pool,
+    cases_pve_replication,
+    cases_pve_storage,
+)
 from tests.laws.laws import Case, comparable, picture, run
 
-CASES = [*cases_pve_pool.CASES, *cases_pve_storage.CASES, *cases_pve_datacenter.CASES]
+CASES = [
+    *cases_pve_pool.CASES,
+    *cases_pve_storage.CASES,
+    *cases_pve_datacenter.CASES,
+    *cases_pve_ha.CASES,
+    *cases_pve_mapping.CASES,
+    *cases_pve_replication.CASES,
+]
 WRITES = "^(POST|PUT|DELETE) "
 LOCK = "error during cfs-locked 'file-user_cfg' operation: got lock request timeout"
 
@@ -94,6 +108,10 @@ RIGHTS = {
     },
     "pve_storage": {"/storage": "Datastore.Allocate Datastore.Audit"},
     "pve_datacenter": {"/": "Sys.Modify Sys.Audit"},
+    "pve_ha_resource": {"/": "Sys.Console Sys.Audit"},
+    "pve_ha_rule": {"/": "Sys.Console Sys.Audit"},
+    "pve_mapping": {"/": "Sys.Audit", "/mapping": "Mapping.Modify Mapping.Audit"},
+    "pve_replication": {"/vms": "VM.Audit VM.Replicate"},
 }
 
 
@@ -108,7 +126,7 @@ def test_the_documented_privileges_suffice(case: Case) -> None:
     "case", [case for case in CASES if run(case, case.host(), check=True).plan.changed], ids=str
 )
 def test_without_them_nothing_is_done_and_the_missing_one_is_named(case: Case) -> None:
-    host = as_user(host_of(case), **{"/": "Sys.Audit Pool.Audit Datastore.Audit VM.Audit"})
+    host = as_user(host_of(case), **{"/": "Sys.Audit Pool.Audit Datastore.Audit VM.Audit Mapping.Audit"})
     before = picture(case, host)
     with pytest.raises(
         TwinError, match=r"give the user or token a role with [\w.]+ on /|a role that may do this"

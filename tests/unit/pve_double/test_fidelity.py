@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -35,12 +34,6 @@ def renamed(value: Any, key: str = "") -> Any:
     return value
 
 
-# High availability, mappings and replication are areas of another branch: this line goes when they are here.
-whole = pytest.mark.xfail(
-    importlib.util.find_spec("tests.doubles.pve.areas.ha") is None, reason="areas are missing", strict=True
-)
-
-
 def unlike(results: list[fidelity.Result]) -> set[tuple[str, int]]:
     return {(result.file, result.line) for result in results if result.differences}
 
@@ -50,13 +43,11 @@ def results() -> list[fidelity.Result]:
     return fidelity.run(fidelity.RECORDINGS)
 
 
-@whole
 def test_answers_as_was_recorded(results: list[fidelity.Result]) -> None:
     assert len(results) > 1000
     assert fidelity.agreement(results) >= 97
 
 
-@whole
 def test_pvesh_prints_as_was_recorded() -> None:
     assert fidelity.agreement(fidelity.run_commands(fidelity.RECORDINGS)) >= 95
 

@@ -19,6 +19,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._zfs.stream import
     Send,
     Side,
     differences,
+    follow,
     parse_resumable,
     parse_size_told,
     plan_tree,
@@ -275,3 +276,51 @@ def test_two_datasets_cannot_have_one_target() -> None:
                 "peer": {"addresses": ["10.1.0.2"]},
             }
         )
+
+
+MACHINE = (dataset("tank/m", 1, 9), dataset("tank/m/root", 2), dataset("tank/m/data", 3))
+
+
+def names(followed: Side) -> dict[str, list[int]]:
+    """The GUIDs of the snapshots of each dataset by its name."""
+    assert [each.name for each in followed.datasets.values()] == [
+        f"tank/m{name}" for name in followed.datasets
+    ]
+    return {name: [each.guid for each in of.snapshots] for name, of in followed.datasets.items()}
+
+
+def test_a_dataset_is_known_by_its_snapshots_whatever_it_is_called() -> None:
+    upgraded = side(dataset("tank/m", 1, 9), dataset("tank/m/root", 12), dataset("tank/m/root.a", 2, 13))
+    target, renames = follow(upgraded, side(*MACHINE))
+    assert renames == (("tank/m/root", "tank/m/root.a"),)
+    assert names(target) == {"": [1, 9], "/root.a": [2], "/data": [3]}
+
+
+def test_names_that_changed_places_are_followed_in_order() -> None:
+    old = side(dataset("tank/m", 1), dataset("tank/m/root", 2), dataset("tank/m/root.b", 3))
+    new = side(dataset("tank/m", 1), dataset("tank/m/root", 3), dataset("tank/m/root.a", 2))
+    target, renames = follow(new, old)
+    assert renames == (("tank/m/root", "tank/m/root.a"), ("tank/m/root.b", "tank/m/root"))
+    assert names(target) == {"": [1], "/root.a": [2], "/root": [3]}
+
+
+def test_what_is_below_goes_along() -> None:
+    old = side(dataset("tank/m", 1), dataset("tank/m/a", 2), dataset("tank/m/a/b", 3))
+    new = side(dataset("tank/m", 1), dataset("tank/m/c", 2), dataset("tank/m/c/b", 3))
+    target, renames = follow(new, old)
+    assert renames == (("tank/m/a", "tank/m/c"),)
+    assert names(target) == {"": [1], "/c": [2], "/c/b": [3]}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        side(*MACHINE),
+        side(dataset("tank/m", 1), dataset("tank/m/root", 7), dataset("tank/m/other", 8)),
+        side(dataset("tank/m", 1), dataset("tank/m/root", 3), dataset("tank/m/data", 2)),
+        side(),
+    ],
+    ids=["as it is here", "of no kin", "in each other's way", "nothing"],
+)
+def test_nothing_else_is_renamed(target: Side) -> None:
+    assert follow(side(*MACHINE), target) == (target, ())

@@ -92,10 +92,11 @@ def file_read(call: Call) -> Any:
 
 @handles("POST", f"{AGENT}/file-write")
 def file_write(call: Call) -> None:
-    content = call["content"].encode()
-    answering(call).files[call["file"]] = (
-        content if call["encode"] in (None, 1) else base64.b64decode(content)
-    )
+    guest, content = answering(call), call["content"]
+    try:
+        guest.files[call["file"]] = base64.b64decode(content) if call["encode"] == 0 else content.encode()
+    except ValueError:
+        raise Refusal(f"Agent error: Base64 data '{content}' is not valid") from None
 
 
 @handles("POST", f"{AGENT}/set-user-password")
