@@ -217,11 +217,18 @@ def field(parameter: Schema, parts: str = "") -> str:
 
 
 def _call(**arguments: Any) -> str:
-    words = [str(value) if name == "parts" else repr(value) for name, value in arguments.items()]
+    words = [str(value) if name == "parts" else _literal(value) for name, value in arguments.items()]
     named = [
         word if name == "kind" else f"{name}={word}" for name, word in zip(arguments, words, strict=True)
     ]
     return f"Field({', '.join(named)})"
+
+
+def _literal(value: Any) -> str:
+    """A value as Python writes it, a long text in several pieces."""
+    if not isinstance(value, str):
+        return repr(value)
+    return " ".join(repr(value[at : at + 80]) for at in range(0, len(value), 80)) or repr(value)
 
 
 def _bound(parameter: Schema, name: str) -> int | float | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import difflib
 import functools
 import ipaddress
+import math
 import re
 import urllib.parse
 from collections.abc import Iterable, Mapping
@@ -136,7 +137,7 @@ def _number(field: Field, value: Any, what: str) -> int | float:
         number = float(value)
     except ValueError as error:
         raise Refused(what, f"{value!r} is not {noun}") from error
-    if number != number or (field.kind == "integer" and not number.is_integer()):
+    if not math.isfinite(number) or (field.kind == "integer" and not number.is_integer()):
         raise Refused(what, f"{value!r} is not {noun}")
     if field.low is not None and number < field.low:
         raise Refused(what, f"{value} is too small", f"it begins at {field.low}")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from .._core.errors import TwinError
@@ -53,24 +53,8 @@ def finish(host: PveHost, upid: Upid) -> Ended:
     return ended
 
 
-def finish_all(host: PveHost, upids: Iterable[Upid]) -> list[Ended]:
-    """Wait for several tasks, which run at the same time.
-
-    :raises TaskFailed: for the first that failed, when all are over.
-    """
-    ended, failed = [], None
-    for upid in upids:
-        try:
-            ended.append(finish(host, upid))
-        except TaskFailed as error:
-            failed = failed or error
-    if failed:
-        raise failed
-    return ended
-
-
 def running_task(host: PveReader, node: str, type_: str, id_: str) -> Upid | None:
-    """The task of that kind which is at work on that thing: a run that was interrupted may have left it."""
+    """The task of that kind which is at work on that thing, for `finish`: a broken run may have left it."""
     return running(host.get(f"nodes/{node}/tasks", {"source": "active"}), type_, id_)
 
 

@@ -109,7 +109,7 @@ def test_errors_by_kind(answer: Answer, kind: type[TwinError], says: str) -> Non
     host, wire, _slept = host_of(answer)
     with pytest.raises(kind) as caught:
         host.put("pools")
-    assert type(caught.value) is kind
+    assert caught.type is kind
     assert says in str(caught.value)
     assert len(wire.asked) == 1, "a write that was refused is not sent again"
 

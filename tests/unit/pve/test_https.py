@@ -59,6 +59,9 @@ def test_one_ticket_and_one_connection_serve_a_whole_task(server: Server) -> Non
     assert host.transport.tickets == 1  # type: ignore[attr-defined]
     assert host.counts == {"requests": 4}
     assert [path for _verb, path, _params in server.api.log].count("/access/ticket") == 1
+    pools = CLIENTS[-1]._session.get_adapter("https://").poolmanager.pools
+    (pool,) = map(pools.__getitem__, pools.keys())
+    assert pool.num_connections == 1
 
 
 def test_a_token_needs_no_ticket(server: Server) -> None:

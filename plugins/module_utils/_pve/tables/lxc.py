@@ -40,7 +40,8 @@ MP = {
     ),
     "keepattrs": Field("boolean", default=False),
     "mountoptions": Field(
-        pattern="(?:(?:(discard|lazytime|noatime|nodev|noexec|nosuid))(;(?:(discard|lazytime|noatime|nodev|noexec|nosuid)))*)",
+        pattern="(?:(?:(discard|lazytime|noatime|nodev|noexec|nosuid))(;(?:(discard|lazytime|noat"
+        "ime|nodev|noexec|nosuid)))*)",
         separated=True,
     ),
     "mp": Field(format="pve-lxc-mp-string", required=True),
@@ -75,7 +76,8 @@ ROOTFS = {
         separated=True,
     ),
     "mountoptions": Field(
-        pattern="(?:(?:(discard|lazytime|noatime|nodev|noexec|nosuid))(;(?:(discard|lazytime|noatime|nodev|noexec|nosuid)))*)",
+        pattern="(?:(?:(discard|lazytime|noatime|nodev|noexec|nosuid))(;(?:(discard|lazytime|noat"
+        "ime|nodev|noexec|nosuid)))*)",
         separated=True,
     ),
     "quota": Field("boolean"),

@@ -17,7 +17,8 @@ MAP = {
     "iommugroup": Field("integer"),
     "node": Field(format="pve-node", required=True),
     "path": Field(
-        pattern="(?:[a-f0-9]{4,}:[a-f0-9]{2}:[a-f0-9]{2}(?:.[a-f0-9])?;)*[a-f0-9]{4,}:[a-f0-9]{2}:[a-f0-9]{2}(?:.[a-f0-9])?",
+        pattern="(?:[a-f0-9]{4,}:[a-f0-9]{2}:[a-f0-9]{2}(?:.[a-f0-9])?;)*[a-f0-9]{4,}:[a-f0-9]{2}"
+        ":[a-f0-9]{2}(?:.[a-f0-9])?",
         required=True,
         separated=True,
     ),

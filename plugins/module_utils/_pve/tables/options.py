@@ -55,7 +55,8 @@ NOTIFY = {
 TAG_STYLE = {
     "case-sensitive": Field("boolean", default=False),
     "color-map": Field(
-        pattern="(?:(?i:[a-z0-9_][a-z0-9_\\-\\+\\.]*):[0-9a-fA-F]{6}(?::[0-9a-fA-F]{6})?)(?:;(?:(?i:[a-z0-9_][a-z0-9_\\-\\+\\.]*):[0-9a-fA-F]{6}(?::[0-9a-fA-F]{6})?))*",
+        pattern="(?:(?i:[a-z0-9_][a-z0-9_\\-\\+\\.]*):[0-9a-fA-F]{6}(?::[0-9a-fA-F]{6})?)(?:;(?:(?i:"
+        "[a-z0-9_][a-z0-9_\\-\\+\\.]*):[0-9a-fA-F]{6}(?::[0-9a-fA-F]{6})?))*",
         separated=True,
     ),
     "ordering": Field(choices=("config", "alphabetical"), default="alphabetical"),

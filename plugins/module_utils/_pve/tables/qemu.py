@@ -145,7 +145,8 @@ IVSHMEM = {
 MACHINE = {
     "type": Field(
         longest=40,
-        pattern="(pc|pc(-i440fx)?-\\d+(\\.\\d+)+(\\+pve\\d+)?(\\.pxe)?|q35|pc-q35-\\d+(\\.\\d+)+(\\+pve\\d+)?(\\.pxe)?|virt(?:-\\d+(\\.\\d+)+)?(\\+pve\\d+)?)",
+        pattern="(pc|pc(-i440fx)?-\\d+(\\.\\d+)+(\\+pve\\d+)?(\\.pxe)?|q35|pc-q35-\\d+(\\.\\d+)+(\\+pve\\d+)"
+        "?(\\.pxe)?|virt(?:-\\d+(\\.\\d+)+)?(\\+pve\\d+)?)",
         bare=True,
     ),
     "aw-bits": Field("number", low=32, high=64),
@@ -300,7 +301,8 @@ UNUSED = {
 }
 USB = {
     "host": Field(
-        pattern="(?:(?:(?:(?:(0x)?([0-9A-Fa-f]{4}):(0x)?([0-9A-Fa-f]{4})))|(?:(?:(\\d+)\\-(\\d+(\\.\\d+)*)))|[Ss][Pp][Ii][Cc][Ee]))",
+        pattern="(?:(?:(?:(?:(0x)?([0-9A-Fa-f]{4}):(0x)?([0-9A-Fa-f]{4})))|(?:(?:(\\d+)\\-(\\d+(\\.\\d"
+        "+)*)))|[Ss][Pp][Ii][Cc][Ee]))",
         bare=True,
     ),
     "mapping": Field(format="pve-configid"),
