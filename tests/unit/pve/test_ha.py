@@ -259,3 +259,26 @@ def test_a_step_that_was_not_done_is_found_out() -> None:
     host.put = lambda path, params=None: None  # type: ignore[method-assign]
     with pytest.raises(NotConverged, match="max_restart"):
         run(host, RESOURCE, {"sid": "ct:100", "max_restart": 5})
+
+
+def test_version_8_says_it_with_groups_and_after_the_upgrade_rules_take_their_place() -> None:
+    host = pair("8.4")
+    said = proxmox_ha(TWIN, MACHINES, IDS, release="8.4.1")
+    run(host, RULE, *said["rules"], purge=True, scope="twin-*")
+    run(host, RESOURCE, *said["resources"])
+    assert not run(host, RULE, *said["rules"], purge=True, scope="twin-*").plan.changed
+    home = live(host, 60)
+    host.world.nodes["castor"].online = False
+    host.world.local = "pollux"
+    fled = live(host, 300)
+    assert fled == home | {"ssa": "pollux", "tap": "pollux"}
+    host.world.nodes["castor"].online = True
+    assert live(host, 300) == fled
+    # Version 9 makes rules of the groups by itself; ours take the place of those.
+    host.world.release = "9.2"
+    live(host, 120)
+    said = proxmox_ha(TWIN, MACHINES, IDS, release="9.2.11")
+    run(host, RESOURCE, *said["resources"])
+    run(host, RULE, *said["rules"], purge=True, scope="twin-*")
+    assert list(host.world.file("ha/rules")) == ["twin-home-castor", "twin-home-pollux", "twin-together-ssa"]
+    assert live(host, 300) == fled
