@@ -103,6 +103,10 @@ def test_issue_413_groups_that_have_become_rules_are_said_to_have() -> None:
         ),
         ({"name": "x", "type": "group", "resources": ["ct:100"]}, "HA group x: group has no resources"),
         ({"name": "x", "resources": ["100"]}, "resources of HA rule x: '100' names no guest"),
+        (
+            {"name": "x", "resources": []},
+            "resources of HA rule x: there are none; name some, or use state absent",
+        ),
         ({"name": "4x", "nodes": ["castor"]}, "name of HA rule 4x: '4x' is not valid"),
     ],
 )
@@ -112,6 +116,23 @@ def test_bad_input_is_told_before_anything_is_asked(item: Mapping[str, Any], sen
         run(host, RULE, item)
     assert sentence in str(caught.value)
     assert host.api.log == []
+
+
+@pytest.mark.parametrize(
+    "item, key",
+    [
+        ({"name": "x", "nodes": ["castor"]}, "resources"),
+        ({"name": "x", "resources": ["ct:100"]}, "nodes"),
+        ({"name": "x", "type": "resource-affinity", "resources": ["ct:100", "ct:101"]}, "affinity"),
+        ({"name": "x", "type": "group"}, "nodes"),
+    ],
+)
+def test_what_a_new_rule_lacks_is_told_before_anything_is_changed(item: Mapping[str, Any], key: str) -> None:
+    host = managed()
+    host.world.file("ha/groups").update({"old": {"nodes": "castor"}} if item.get("type") == "group" else {})
+    with pytest.raises(Refused, match=f"x is not there and cannot be made, for {key} is missing; give it"):
+        run(host, RULE, item)
+    assert host.changes == []
 
 
 # ---- drift, and others who work on it ------------------------------------------------------------
