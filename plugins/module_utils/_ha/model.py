@@ -40,7 +40,6 @@ class Policy:
     :param machines: by name, sorted; those whose state is absent are none.
     """
 
-    name: str
     platform: str
     servers: tuple[str, ...]
     fenced: bool
@@ -107,7 +106,6 @@ def policy_of(twin: Mapping[str, Any], machines: Mapping[str, Mapping[str, Any]]
         if machine["state"] != "absent"
     }
     return Policy(
-        name=twin["name"],
         platform=twin["platform"],
         servers=tuple(twin["servers"]),
         fenced=bool(twin["fencing"]),

@@ -33,6 +33,7 @@ _OPTIONS = {
     "resource-affinity": ("affinity", "resources", "disable", "comment"),
     "group": ("nodes", "strict", "nofailback", "comment"),
 }
+_NEEDED = {"node-affinity": "nodes", "resource-affinity": "affinity"}
 _IGNORED = "errors"
 
 
@@ -53,7 +54,7 @@ HA_RULE = Resource(
     "cluster/ha/rules",
     "rule",
     update={key: of for key, of in ha_rule.UPDATE.items() if key not in _FIXED},
-    create={key: ha_rule.CREATE[key] for key in _FIXED},
+    create={key: ha_rule.CREATE[key] for key in (*_FIXED, "resources")},
     resent=frozenset({"type"}),
     of_answer=_of_rule,
 )
@@ -97,6 +98,9 @@ def _item(options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     for key in given:
         if key not in _OPTIONS[kind]:
             raise Refused(title, f"{kind} has no {key}", f"it has {', '.join(_OPTIONS[kind])}")
+    for key in ("nodes", "resources"):
+        if given.get(key) == []:
+            raise Refused(f"{key} of {title}", "there are none", "name some, or use state absent")
     for sid in given.get("resources", ()):
         parse_sid(sid, f"resources of {title}")
     if "nodes" in given:
@@ -119,12 +123,23 @@ def export_group(item: Mapping[str, Any]) -> dict[str, Any]:
 def make(current: Mapping[str, Current], wanted: Mapping[str, Wanted]) -> Plan:
     """The plan, in an order in which PVE takes each step; blockers for rules that the manager ignores."""
     plan = kinds.make(KINDS, current, wanted)
+    plan = dataclasses.replace(plan, steps=tuple(map(_if_whole, plan.steps)))
     if HA_RULE.noun not in wanted or any(step.effect is Effect.IMPOSSIBLE for step in plan.steps):
         return plan
     found = current[HA_RULE.noun].found
     if not plan.steps:
         return Plan(tuple(_ignored(found, wanted[HA_RULE.noun])))
     return dataclasses.replace(plan, steps=tuple(_in_turn(plan.steps, found)))
+
+
+def _if_whole(step: Step) -> Step:
+    """A new rule needs what its type is about."""
+    settings = step.args.get("settings", {})
+    needed = _NEEDED.get(settings.get("type", ""))
+    if step.verb != "create" or needed is None or needed in settings:
+        return step
+    sentence = f"{step.key} is not there and cannot be made, for {needed} is missing; give it"
+    return dataclasses.replace(step, sentence=sentence, effect=Effect.IMPOSSIBLE)
 
 
 def _ignored(found: Mapping[str, Mapping[str, Any]], wanted: Wanted) -> Iterator[Step]:

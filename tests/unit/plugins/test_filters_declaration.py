@@ -61,3 +61,14 @@ def test_a_pair_as_its_server_sees_it() -> None:
 def test_a_server_of_no_pair_is_told() -> None:
     with pytest.raises(AnsibleError, match="server mizar: it is not of the pair castor, pollux"):
         render("{{ twin | twin.datacenter.pair('mizar') }}", twin=TWIN)
+
+
+def test_failover_in_the_words_of_proxmox() -> None:
+    twin = {**TWIN, "platform": "proxmox", "witness": "witness"}
+    machines = {"ssa": {**MACHINES["ssa"], "failover": "auto", "start_stale": True}}
+    template = "{{ twin | twin.datacenter.proxmox_ha(machines, {'ssa': 100}, release='9.2.11') }}"
+    said = render(template, twin=twin, machines=machines)
+    assert [resource["sid"] for resource in said["resources"]] == ["ct:100"]
+    machines["ssa"]["start_stale"] = False
+    with pytest.raises(AnsibleError, match="start_stale of machine ssa: Proxmox VE starts the replica"):
+        render(template, twin=twin, machines=machines)

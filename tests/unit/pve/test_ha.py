@@ -103,6 +103,10 @@ def test_issue_413_groups_that_have_become_rules_are_said_to_have() -> None:
         ),
         ({"name": "x", "type": "group", "resources": ["ct:100"]}, "HA group x: group has no resources"),
         ({"name": "x", "resources": ["100"]}, "resources of HA rule x: '100' names no guest"),
+        (
+            {"name": "x", "resources": []},
+            "resources of HA rule x: there are none; name some, or use state absent",
+        ),
         ({"name": "4x", "nodes": ["castor"]}, "name of HA rule 4x: '4x' is not valid"),
     ],
 )
@@ -112,6 +116,23 @@ def test_bad_input_is_told_before_anything_is_asked(item: Mapping[str, Any], sen
         run(host, RULE, item)
     assert sentence in str(caught.value)
     assert host.api.log == []
+
+
+@pytest.mark.parametrize(
+    "item, key",
+    [
+        ({"name": "x", "nodes": ["castor"]}, "resources"),
+        ({"name": "x", "resources": ["ct:100"]}, "nodes"),
+        ({"name": "x", "type": "resource-affinity", "resources": ["ct:100", "ct:101"]}, "affinity"),
+        ({"name": "x", "type": "group"}, "nodes"),
+    ],
+)
+def test_what_a_new_rule_lacks_is_told_before_anything_is_changed(item: Mapping[str, Any], key: str) -> None:
+    host = managed()
+    host.world.file("ha/groups").update({"old": {"nodes": "castor"}} if item.get("type") == "group" else {})
+    with pytest.raises(Refused, match=f"x is not there and cannot be made, for {key} is missing; give it"):
+        run(host, RULE, item)
+    assert host.changes == []
 
 
 # ---- drift, and others who work on it ------------------------------------------------------------
@@ -259,3 +280,26 @@ def test_a_step_that_was_not_done_is_found_out() -> None:
     host.put = lambda path, params=None: None  # type: ignore[method-assign]
     with pytest.raises(NotConverged, match="max_restart"):
         run(host, RESOURCE, {"sid": "ct:100", "max_restart": 5})
+
+
+def test_version_8_says_it_with_groups_and_after_the_upgrade_rules_take_their_place() -> None:
+    host = pair("8.4")
+    said = proxmox_ha(TWIN, MACHINES, IDS, release="8.4.1")
+    run(host, RULE, *said["rules"], purge=True, scope="twin-*")
+    run(host, RESOURCE, *said["resources"])
+    assert not run(host, RULE, *said["rules"], purge=True, scope="twin-*").plan.changed
+    home = live(host, 60)
+    host.world.nodes["castor"].online = False
+    host.world.local = "pollux"
+    fled = live(host, 300)
+    assert fled == home | {"ssa": "pollux", "tap": "pollux"}
+    host.world.nodes["castor"].online = True
+    assert live(host, 300) == fled
+    # Version 9 makes rules of the groups by itself; ours take the place of those.
+    host.world.release = "9.2"
+    live(host, 120)
+    said = proxmox_ha(TWIN, MACHINES, IDS, release="9.2.11")
+    run(host, RESOURCE, *said["resources"])
+    run(host, RULE, *said["rules"], purge=True, scope="twin-*")
+    assert list(host.world.file("ha/rules")) == ["twin-home-castor", "twin-home-pollux", "twin-together-ssa"]
+    assert live(host, 300) == fled
