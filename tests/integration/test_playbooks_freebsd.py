@@ -121,7 +121,7 @@ def test_jails_get_a_newer_image_and_their_old_roots_come_back(pair: Jails) -> N
     assert (
         announced.changed
         == done.changed
-        == {("Machines whose image is another one now", each) for each in SERVERS}
+        == {("twin.datacenter.machine : Machines whose image is another one now", each) for each in SERVERS}
     )
     assert announced.plans == done.plans
     assert pair.homes() == HOMES
