@@ -192,7 +192,8 @@ options:
         default: {}
   scope:
     description:
-      - The pattern of names within which O(purge) may remove jails, such as V(web-*).
+      - The pattern of names within which O(purge) may remove jails, such as V(web-*), and what is left
+        of jails whose files are gone.
       - Required with O(purge=true).
 seealso:
   - module: twin.datacenter.jail_info

@@ -80,11 +80,12 @@ foreign:
   sample: [poudriere]
 leaks:
   description:
-    - Interfaces, mounts, addresses, limits and files with a number, which are left of jails that do not run.
+    - Interfaces, mounts, addresses, limits and files with a number, which are left of jails that do not run,
+      or whose files are gone.
   type: list
   elements: str
   returned: success
-  sample: [interface e0a_old of a jail that is gone]
+  sample: ["mount /tank/machines/old/root/dev of jail old, which is gone"]
 """
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import report

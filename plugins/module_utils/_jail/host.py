@@ -25,6 +25,7 @@ from .life_host import (
     Look,
     addresses_of,
     clean_up,
+    gone,
     leftovers,
     load_file,
     load_path,
@@ -77,8 +78,12 @@ def read(host: Host, wanted: Wanted) -> System:
     scoped = [name for name in files if wanted.scope is not None and fnmatchcase(name, wanted.scope)]
     names = list(dict.fromkeys([*declared, *scoped]))
     down = [name for name in names if name not in kernel or kernel[name].dying]
+    cards = any(jail.interfaces for jail in wanted.jails)
+    look = look_around(host, kernel) if down or cards or wanted.scope is not None else None
+    if look and wanted.scope is not None:
+        left = gone(host, look, {*kernel, *files, *names, *_of_others(host)})
+        names += [name for name in left if fnmatchcase(name, wanted.scope)]
     going = [name for name in names if name not in declared or declared[name].state == "absent"]
-    look = look_around(host, kernel) if down or any(jail.interfaces for jail in wanted.jails) else None
     live, off = _live_limits(host) if going or any(jail.limits for jail in wanted.jails) else ({}, "")
     kept = limits.parse_rules(host.read(limits.FILE) or "")
     rulesets = devfs.parse(host.read(devfs.FILE) or "")
@@ -220,6 +225,13 @@ def _elsewhere(host: Host, found: Collection[Found]) -> dict[str, str]:
     return common | {name: file for name, file in files.items() if file.removeprefix("/etc/") in present}
 
 
+def _of_others(host: Host) -> set[str]:
+    """Jails that are defined in files of other places."""
+    files = [match[1] for each in host.listing("/etc") if (match := re.fullmatch(r"jail\.(.+)\.conf", each))]
+    common = load_path(host, COMMON)
+    return {*files, *(common.jails if common else ())}
+
+
 def _judged(host: Host, system: System, wanted: Wanted, known: set[str]) -> System:
     """With what kernel and jail(8) say of what would be written; nothing is asked when nothing would."""
     texts = candidates(system, wanted)
@@ -244,9 +256,13 @@ def _leaks(
     host: Host, found: Mapping[str, Found], known: set[str], look: Look, live: Mapping[str, Any]
 ) -> list[str]:
     """What is left of jails that do not run, and of those that nobody knows any more."""
+    lost = gone(host, look, {*known, *found, *_of_others(host)})
     leaks = [f"{what} of jail {name}" for name, each in found.items() for what in each.left]
+    leaks += [
+        f"{each.what} of jail {name}, which is gone" for name in lost for each in leftovers(host, name, look)
+    ]
     cables = {port for port in look.interfaces if re.fullmatch(r"e\d+a_.+", port)}
-    owned = {port for name in known for port in ports_of(name, look.interfaces)}
+    owned = {port for name in (*known, *lost) for port in ports_of(name, look.interfaces)}
     leaks += [f"interface {port} of a jail that is gone" for port in sorted(cables - owned)]
     leaks += [f"limits of jail {name}, which is gone" for name in sorted(set(live) - known)]
     ids = [match[1] for each in host.listing("/var/run") if (match := re.fullmatch(r"jail_(.+)\.id", each))]

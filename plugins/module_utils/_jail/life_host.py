@@ -12,18 +12,18 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from .._core import check as asking
 from .._core.check import Check
-from .._core.errors import CommandFailed, TwinError
+from .._core.errors import CommandFailed, Refused, TwinError
 from .._core.host import Host, Output, WritableHost
 from . import conf, devfs
 from .conf import Conf, load
-from .model import CONFIG, Values, meaning
+from .model import CONFIG, Values, machine_of, meaning
 from .network import ports_of, unnamed_pairs
 
 RUNNING = "/var/run/twin/jail"
@@ -168,9 +168,8 @@ def _mounted(row: Sequence[str]) -> tuple[str, str]:
 
 def leftovers(host: Host, name: str, look: Look) -> list[_Leftover]:
     """What a jail that does not run has left on its host."""
-    started = started_with(host, name)
-    confs = [load_file(host, name), *([load_file(host, name, started)] if started is not None else [])]
-    definitions = [parameters_of(own, name) for own in confs]
+    own = load_file(host, name)
+    definitions = [parameters_of(own, name), *_noted(host, name)]
     ports = ports_of(name, look.interfaces)
     for definition in definitions:
         ports += unnamed_pairs(name, definition.get("exec.prestart", ()), look.interfaces)
@@ -180,6 +179,8 @@ def leftovers(host: Host, name: str, look: Look) -> list[_Leftover]:
     mine = [each for each in definitions if not look.roots & {*each.get("path", ())}]
     # By type too: the root file system of a jail may itself be a mount point, below another one of the jail.
     mounts = {mount for definition in mine for mount in _mounts(host, definition)}
+    if own is None:
+        mounts |= {mount for mount, machine in _mounts_of_machines(look) if machine == name}
     found += [
         _Leftover(f"mount {mount[0]}", ("umount", mount[0]))
         for mount in reversed(look.mounts)
@@ -192,6 +193,35 @@ def leftovers(host: Host, name: str, look: Look) -> list[_Leftover]:
                 argv = ("ifconfig", interface, family, address, "-alias")
                 found.append(_Leftover(f"address {address} of {interface}", argv))
     return found
+
+
+def gone(host: Host, look: Look, known: Collection[str]) -> list[str]:
+    """Jails whose file is gone and of which something may be left here: those with a note of their start,
+    and machines with something mounted below their root.
+
+    :param known: names that run, or that some file defines; these are not gone.
+    """
+    machines = {machine for _mount, machine in _mounts_of_machines(look)}
+    return sorted({*host.listing(RUNNING), *machines} - {*known})
+
+
+def _mounts_of_machines(look: Look) -> list[tuple[tuple[str, str], str]]:
+    """What is mounted in the root file systems of machines that do not run; those themselves are data."""
+    found = [(mount, machine_of(mount[0])) for mount in look.mounts if mount[1] != "zfs"]
+    return [
+        (mount, machine)
+        for mount, machine in found
+        if machine and not any(f"{mount[0]}/".startswith(f"{root}/") for root in look.roots - {"/"})
+    ]
+
+
+def _noted(host: Host, name: str) -> list[dict[str, Values]]:
+    """The definition with which a jail was started last, if that was written down and can still be read."""
+    started = started_with(host, name)
+    try:
+        return [] if started is None else [parameters_of(load_file(host, name, started), name)]
+    except Refused:  # what it included is gone
+        return []
 
 
 def _mounts(host: Host, definition: Mapping[str, Values]) -> list[tuple[str, str]]:

@@ -44,6 +44,7 @@ _SYSTEMS = frozenset({"host", "ip4", "ip6", "vnet", "sysvmsg", "sysvsem", "sysvs
 _PSEUDO = re.compile(
     r"exec\..+|mount(\..+)?|vnet\.interface|interface|depend|stop\.timeout|zfs\.dataset|command"
 )
+_MACHINE = re.compile(r"/[^/]+/machines/([^/]+)/root(/.*)?")
 _OWN = frozenset({"name", "jid", "dying", "parent", "children.cur", "cpuset.id", "allow.dying"})
 """What is not a jail's to declare: its name is that of the item, the others the kernel gives out."""
 
@@ -112,6 +113,12 @@ def _address(value: str) -> str:
     except ValueError:
         return value.strip()
     return f"{interface}{sign}{address}{match[2].rstrip()}"
+
+
+def machine_of(path: str) -> str:
+    """The machine in whose root file system (``/POOL/machines/NAME/root``) a path lies; empty: in none."""
+    match = _MACHINE.fullmatch(path)
+    return match[1] if match else ""
 
 
 # ---- what was declared ------------------------------------------------------------------------

@@ -106,7 +106,7 @@ def _items(system: System, wanted: Wanted) -> list[_Item]:
 def _purged(system: System, wanted: Wanted) -> Iterator[Jail]:
     listed = {jail.name for jail in wanted.jails}
     for name, found in sorted(system.jails.items()):
-        if wanted.scope is None or name in listed or not found.defined:
+        if wanted.scope is None or name in listed or not (found.defined or found.left):
             continue
         if fnmatchcase(name, wanted.scope):
             yield Jail(name, state="absent")
@@ -201,16 +201,11 @@ class _Item:
             yield from self._transition()
 
     def _removal(self) -> Iterator[Step]:
-        if not self._traces():
-            return
         yield from self._stop()
         yield from self._sweep()
-        yield self._step("remove", f"remove the definition of {self.what}")
-
-    def _traces(self) -> bool:
         now = self.now
-        rules = now.live_limits or now.kept_limits or now.ruleset
-        return bool(now.defined or now.up or now.left or rules)
+        if now.defined or now.live_limits or now.kept_limits or now.ruleset:
+            yield self._step("remove", f"remove the definition of {self.what}")
 
     def _unenforced(self) -> Iterator[Step]:
         reasons = {**dict.fromkeys(self.accepted, self.system.limits_off), **self.jail.omitted}

@@ -714,6 +714,88 @@ def test_info_names_jails_what_is_foreign_and_what_leaks() -> None:
     assert jail.read_info(host, {"names": ["none"]})["jails"] == []
 
 
+def lost(started: Callable[[FreebsdHost], Any]) -> FreebsdHost:
+    """Somebody has removed the file of jail web, and then the jail, while it ran."""
+    host = server()
+    for target in ("/mnt/web", f"{ROOT}/srv", "/tank/machines/db/root/dev"):
+        host.tree.make_folder(target)
+    # What somebody mounted, and a jail of others with the root of a machine, are not of jail web.
+    host.kernel.mounts.append(Mount("/usr/ports", "/mnt/web", "nullfs"))
+    argv = ["jail", "-c", "name=other", "path=/tank/machines/db/root", "persist", "mount.devfs"]
+    assert host.world.call(argv).rc == 0
+    host.kernel.mounts.append(Mount("tank/machines/web/root", ROOT, "zfs"))
+    started(host)
+    del host.files[FILE]
+    assert host.world.call(["jail", "-R", "web"]).rc == 0
+    return host
+
+
+def by_us(host: FreebsdHost) -> None:
+    parameters = {"ip4.addr": "em0|192.0.2.40/24", "mount.devfs": True}
+    run(
+        host,
+        parameters=parameters,
+        mounts=[{"source": "/tank/machines/web/data", "target": "/srv"}],
+        path=ROOT,
+    )
+
+
+LOST = [
+    f"mount {ROOT}/dev of jail web, which is gone",
+    f"mount {ROOT}/srv of jail web, which is gone",
+    "address 192.0.2.40 of em0 of jail web, which is gone",
+]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"jails": [{"name": "web", "state": "absent"}]},
+        {"jails": [], "purge": True, "scope": "w*"},
+    ],
+)
+def test_what_is_left_of_a_jail_whose_file_is_gone_is_found_and_removed(options: Mapping[str, Any]) -> None:
+    host = lost(by_us)
+    kept = [each.target for each in host.kernel.mounts if each.kind == "zfs" or "web/" not in each.target]
+    assert jail.read_info(host.reader(), {})["leaks"] == LOST
+    nothing = {**options, "scope": "d*"}
+    if "purge" in options:
+        assert reconcile(SUBJECT, nothing, host.reader(), host).plan.sentences == []
+    outcome = reconcile(SUBJECT, options, host.reader(), host)
+    assert outcome.plan.sentences == [
+        f"remove what is left of jail web: mount {ROOT}/dev, mount {ROOT}/srv and address 192.0.2.40 of em0"
+    ]
+    assert [each.target for each in host.kernel.mounts] == kept
+    assert em0(host).addresses == ["192.0.2.11/24"]
+    assert names(host) == ["other", "poudriere"]
+    clean(host)
+
+
+def test_mounts_of_a_machine_are_found_that_was_started_by_others() -> None:
+    """rc.d/jail leaves no note at boot; the path tells whose they are."""
+    host = lost(lambda host: host.start("web"))
+    assert jail.read_info(host.reader(), {})["leaks"] == LOST[:1]
+    assert run(host, state="absent").plan.sentences == [f"remove what is left of jail web: mount {ROOT}/dev"]
+    clean(host)
+
+
+def test_a_machine_that_others_define_is_not_gone() -> None:
+    host = lost(lambda host: host.start("web"))
+    for file in ("/etc/jail.web.conf", "/etc/jail.conf"):
+        own = host.files.pop(file, "")
+        host.files[file] = own + CONFIG
+        assert jail.read_info(host.reader(), {})["leaks"] == []
+        purge = {"jails": [], "purge": True, "scope": "*"}
+        assert reconcile(SUBJECT, purge, host.reader(), host).plan.sentences == []
+        host.files[file] = own
+
+
+def test_a_note_that_can_no_longer_be_read_hides_nothing_else() -> None:
+    host = lost(by_us)
+    host.files["/var/run/twin/jail/web"] = '7\n.include "/etc/gone.conf";\n'
+    assert jail.read_info(host.reader(), {})["leaks"] == LOST[:2]
+
+
 def test_a_host_without_jails_reads_as_empty_and_cannot_be_changed() -> None:
     host = MemoryHost()
     params = {"jails": [{"name": "web", "path": "/r", "parameters": {"persist": True}}]}
