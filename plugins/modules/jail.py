@@ -98,7 +98,9 @@ options:
         type: dict
         default: {}
       cpuset:
-        description: Processors on which it may run, such as V(0-1,3).
+        description:
+          - Processors on which it may run, such as V(0-1,3), or V(all).
+          - They are changed while it runs. It is a command of its parameter C(exec.created).
         type: str
       devfs:
         description:

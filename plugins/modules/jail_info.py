@@ -58,7 +58,8 @@ jails:
         memoryuse: 1073741824
 running:
   description:
-    - Those of them that run, with all parameters that the kernel has, and its limits by resource and action.
+    - Those of them that run, with all parameters that the kernel has, its limits by resource and action,
+      and the processors on which they run.
     - What differs from RV(jails) was changed in the running jail, or waits for its next start.
   type: list
   elements: dict
@@ -66,6 +67,7 @@ running:
   sample:
     - name: ssa
       jid: 3
+      cpuset: 0-3
       parameters:
         path: /tank/machines/ssa/root
         host.hostname: ssa.example.org

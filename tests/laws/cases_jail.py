@@ -140,6 +140,7 @@ CASES = [
     )),
     case("unchanged", running, web(parameters={"ip4.addr": "192.0.2.30", "persist": 1})),
     case("changed in flight", running, web(parameters={"allow.raw_sockets": True, "exec.prepare": "true"})),
+    case("processors changed in flight", running, web(cpuset="0-1")),
     case("changed with restart", running, web(parameters={"exec.clean": True, "exec.prepare": "true"})),
     case("changed at next boot", running, web(parameters={"exec.clean": True}, apply="next_boot")),
     case("changed while stopped", stopped, web(parameters={"exec.clean": True}, state="stopped")),

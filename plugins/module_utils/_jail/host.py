@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from .._core.check import Check
 from .._core.errors import CommandMissing
 from .._core.host import Host, WritableHost, expect
 from .._core.plan import Step
+from .._core.values import parse_numbers
 from . import devfs, limits
 from .boot import JAIL_ENABLE, JAIL_LIST, RCTL_ENABLE, boot_words
 from .conf import Conf
@@ -47,6 +49,7 @@ from .model import (
     System,
     Values,
     Wanted,
+    cpuset_of,
     exported,
     is_list,
     is_pseudo,
@@ -98,6 +101,11 @@ def read(host: Host, wanted: Wanted) -> System:
             ruleset=number,
             rules=rules,
         )
+    pinned = [name for name, each in found.items() if each.up and _is_pinned(each, declared.get(name))]
+    cpuset = {}
+    if pinned or any(_is_pinned(Found(name), jail) for name, jail in declared.items()):
+        cpuset = _cpusets(host, pinned)
+        found |= {name: replace(found[name], cpuset=cpuset[name]) for name in pinned}
     boot, switches = _at_boot(host) if _speaks_of_boot(wanted, going) else ((), {})
     system = System(
         jails={name: each for name, each in found.items() if each != Found(name)},
@@ -108,6 +116,7 @@ def read(host: Host, wanted: Wanted) -> System:
         rulesets=_rulesets(host) if down or _speaks_of_rulesets(wanted) else None,
         reserved=frozenset(number for number, _rules in rulesets.values()) | {*range(devfs.VNET + 1)},
         epairs=_pairs(host, files) if any(jail.interfaces for jail in wanted.jails) else {},
+        cpuset=cpuset.get("", frozenset()),
         addresses=addresses_of(kernel),
         interfaces=None if look is None else frozenset(look.interfaces),
         elsewhere=_elsewhere(host, found.values()),
@@ -129,9 +138,11 @@ def read_info(host: Host, params: Mapping[str, Any]) -> dict[str, Any]:
     kept = limits.parse_rules(host.read(limits.FILE) or "")
     boot, _switches = _at_boot(host)
     live, _off = _live_limits(host)
+    cpusets = _cpusets(host, [name for name in files if name in kernel and not kernel[name].dying])
     found = {
         name: replace(
             _found(host, name, kernel.get(name), look),
+            cpuset=cpusets.get(name, frozenset()),
             kept_limits=kept.get(name, {}),
             live_limits=live.get(name, {}),
         )
@@ -171,6 +182,22 @@ def _running(
     if text is None or (own is not None and text == own.text):
         return parameters
     return parameters_of(load_file(host, name, text), name)
+
+
+def _is_pinned(found: Found, declared: Jail | None) -> bool:
+    """Whether it is, or is to be, on some of the processors only."""
+    created = declared.parameters.get("exec.created") if declared else None
+    return bool(cpuset_of(created) or cpuset_of(found.running.get("exec.created")))
+
+
+def _cpusets(host: Host, names: Sequence[str]) -> dict[str, frozenset[int]]:
+    """The processors of the host, under an empty name, and those of jails that run; by one command."""
+    asked = ["cpuset -g -r", *(f"cpuset -g -j {shlex.quote(name)}" for name in names)]
+    answered = host.run(["sh", "-c", " && ".join(asked)]).out
+    masks = re.findall(r"^\S+ -?\d+(?: root)? mask: ([\d, ]+)$", answered, re.MULTILINE)
+    return {
+        name: parse_numbers(mask.replace(" ", "")) for name, mask in zip(("", *names), masks, strict=True)
+    }
 
 
 def _live_limits(host: Host) -> tuple[dict[str, dict[str, int]], str]:
@@ -284,6 +311,8 @@ def apply(host: WritableHost, step: Step) -> dict[str, Any] | None:
                 _set_live(host, args["name"], args["parameters"])
         case "live":
             _set_live(host, args["name"], args["parameters"])
+        case "cpuset":
+            host.change(["cpuset", "-l", args["cpuset"], "-j", args["name"]])
         case "limit":
             _limit(host, args)
         case "devfs":

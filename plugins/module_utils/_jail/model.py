@@ -18,7 +18,7 @@ from typing import Any
 
 from .._core.check import Check, check_of
 from .._core.errors import Refused
-from .._core.values import doubles
+from .._core.values import doubles, parse_numbers, print_numbers
 from .conf import Conf
 from .devfs import VNET
 from .limits import check_limit, rule_of
@@ -45,6 +45,7 @@ _PSEUDO = re.compile(
     r"exec\..+|mount(\..+)?|vnet\.interface|interface|depend|stop\.timeout|zfs\.dataset|command"
 )
 _MACHINE = re.compile(r"/[^/]+/machines/([^/]+)/root(/.*)?")
+_CPUSET = re.compile(r"(?:/usr/bin/)?cpuset -l (\S+) -j \S+")
 _OWN = frozenset({"name", "jid", "dying", "parent", "children.cur", "cpuset.id", "allow.dying"})
 """What is not a jail's to declare: its name is that of the item, the others the kernel gives out."""
 
@@ -113,6 +114,17 @@ def _address(value: str) -> str:
     except ValueError:
         return value.strip()
     return f"{interface}{sign}{address}{match[2].rstrip()}"
+
+
+def cpuset_of(commands: Values | None) -> str:
+    """The processors which commands of exec.created give a jail, as cpuset(1) takes them; empty: none do."""
+    lists = [match[1] for match in map(_CPUSET.fullmatch, commands or ()) if match]
+    return lists[-1] if lists else ""
+
+
+def without_cpuset(commands: Values | None) -> Values | None:
+    """The other commands; None when there are no others."""
+    return tuple(each for each in commands or () if not _CPUSET.fullmatch(each)) or None
 
 
 def machine_of(path: str) -> str:
@@ -325,10 +337,8 @@ def _desugar(parameters: dict[str, Values | None], item: Mapping[str, Any], root
             parameters.setdefault(key, values)
     if item.get("cpuset") is not None:
         cpus = str(item["cpuset"])
-        if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", cpus):
-            raise Refused(
-                f"cpuset of {what}", f"{cpus!r} is no list of processors", "write one such as 0-1,3"
-            )
+        if cpus != "all":
+            cpus = print_numbers(parse_numbers(cpus, f"cpuset of {what}"))
         created.append(f"/usr/bin/cpuset -l {cpus} -j {name}")
     _add(parameters, "exec.created", created)
 
@@ -399,6 +409,7 @@ class Found:
     :param running: those of the file with which it was started; the present ones when nobody wrote
         that down.
     :param kernel: its parameters as jls(8) shows them.
+    :param cpuset: processors on which it runs; empty: nobody asked.
     :param within: jails that run in it.
     :param left: what an earlier run left behind on the host, of a jail that does not run.
     :param live_limits: amounts that the kernel has, by rule (``memoryuse:deny``).
@@ -414,6 +425,7 @@ class Found:
     configured: Mapping[str, Values] = field(default_factory=dict)
     running: Mapping[str, Values] = field(default_factory=dict)
     kernel: Mapping[str, Values] = field(default_factory=dict)
+    cpuset: frozenset[int] = frozenset()
     within: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     live_limits: Mapping[str, int] = field(default_factory=dict)
@@ -444,6 +456,7 @@ class System:
     :param rulesets: numbers of devfs that are loaded; None: nobody asked.
     :param reserved: numbers of rulesets that are not free.
     :param epairs: numbers of pairs that each file speaks of, by jail.
+    :param cpuset: processors of the host; empty: nobody asked.
     :param addresses: of jails that run, with the name of the jail.
     :param interfaces: of the host; None: nobody asked.
     :param parameters: names that the kernel knows; None: nobody asked.
@@ -459,6 +472,7 @@ class System:
     rulesets: frozenset[int] | None = None
     reserved: frozenset[int] = frozenset()
     epairs: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    cpuset: frozenset[int] = frozenset()
     addresses: Mapping[str, str] = field(default_factory=dict)
     interfaces: frozenset[str] | None = None
     parameters: frozenset[str] | None = None
@@ -473,6 +487,7 @@ class System:
                 found.state,
                 found.configured,
                 {key: value for key, value in found.kernel.items() if key in found.configured},
+                found.cpuset,
                 found.left,
                 found.live_limits,
                 found.kept_limits,
@@ -506,6 +521,7 @@ def observed(found: Found) -> dict[str, Any]:
     return {
         "name": found.name,
         "jid": found.jid,
+        "cpuset": print_numbers(found.cpuset),
         "parameters": {
             key: _observed(key, values) for key, values in sorted(found.kernel.items()) if key not in _OWN
         },

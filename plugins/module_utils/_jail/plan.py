@@ -16,7 +16,9 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from .._core.errors import Refused
 from .._core.plan import Effect, Plan, Step, make_plan
+from .._core.values import parse_numbers, print_numbers
 from . import devfs
 from .boot import JAIL_ENABLE, KEY, plan_boot
 from .conf import Conf
@@ -28,11 +30,13 @@ from .model import (
     System,
     Values,
     Wanted,
+    cpuset_of,
     is_list,
     is_pseudo,
     is_switch,
     known_to_kernel,
     meaning,
+    without_cpuset,
 )
 from .network import choose_pairs, network_parameters, pairs_in
 
@@ -197,6 +201,7 @@ class _Item:
             yield from self._sweep()
             yield from self._devfs()
             yield from self._settings()
+            yield from self._cpuset()
             yield from self._limits()
             yield from self._transition()
 
@@ -264,14 +269,14 @@ class _Item:
 
     def _settings(self) -> Iterator[Step]:
         """Bring the file, and what can change in flight, to what was declared."""
-        changed = self._changed()
+        changed, stale = self._changed(), {*self._stale()}
         if not self.now.defined:
             yield self._step("define", f"define {self.what}", parameters=_plain(changed))
             return
         for key, values in self.jail.parameters.items():
             live = self.now.up and values is not None and self._verdict(key) == "live"
             if key in changed:
-                restarts = self.now.up and self._verdict(key) == "restart" and self.jail.apply == "now"
+                restarts = self.now.up and key in stale and self.jail.apply == "now"
                 yield self._step(
                     "set",
                     self._sentence(key, values),
@@ -286,6 +291,28 @@ class _Item:
                     f" to {_shown(key, values or ())}",
                     parameters=_plain({key: values}),
                 )
+
+    def _cpuset(self) -> Iterator[Step]:
+        """Processors can be given and taken while it runs; a start does that by itself."""
+        wanted = self._wanted_cpuset()
+        if wanted and not self._starts():
+            new = print_numbers(wanted)
+            yield self._step(
+                "cpuset",
+                f"set cpuset of the running {self.what} from {print_numbers(self.now.cpuset)} to {new}",
+                cpuset=new,
+            )
+
+    def _wanted_cpuset(self) -> frozenset[int]:
+        """The processors which a jail that runs is to get instead of those that it has; empty: it stays."""
+        declared = self.jail.state != "stopped" and "exec.created" in self.jail.parameters
+        if not self.now.cpuset or not declared:
+            return frozenset()
+        listed = cpuset_of(self.jail.parameters["exec.created"])
+        if not listed and not cpuset_of(self.now.running.get("exec.created")):
+            return frozenset()
+        wanted = self.system.cpuset if listed in ("", "all") else parse_numbers(listed)
+        return frozenset() if wanted == self.now.cpuset else wanted
 
     def _sentence(self, key: str, values: Values | None) -> str:
         if values is None:
@@ -393,6 +420,7 @@ class _Item:
                 f"leave it out, or accept that in unenforced ({limit})"
             )
         yield from self._faults_of_file()
+        yield from self._faults_of_cpuset()
         addresses = [key for key in ("ip4", "ip6", "ip4.addr", "ip6.addr") if self._has(key)]
         if addresses and self._has_own_network():
             yield (
@@ -428,6 +456,18 @@ class _Item:
             )
         if self.name in self.system.objections:
             yield f"file of {self.what}: jail(8) refuses it: {self.system.objections[self.name]}"
+
+    def _faults_of_cpuset(self) -> Iterator[str]:
+        listed = cpuset_of(self.jail.parameters.get("exec.created"))
+        try:
+            lacking = parse_numbers(listed) - self.system.cpuset if listed and self.system.cpuset else ()
+        except Refused:
+            return
+        if lacking:
+            yield (
+                f"cpuset of {self.what}: this host has no processor {print_numbers(lacking)}, but "
+                f"{print_numbers(self.system.cpuset)}; name some of these"
+            )
 
     def _faults_of_start(self) -> Iterator[str]:
         starters = ("exec.start", "exec.poststart", "command")
@@ -511,7 +551,10 @@ class _Item:
                 yield key
 
     def _runs_otherwise(self, key: str, values: Values | None) -> bool:
-        if not _same(key, values, _get(self.now.running, key)):
+        running = _get(self.now.running, key)
+        if key == "exec.created":
+            values, running = without_cpuset(values), without_cpuset(running)
+        if not _same(key, values, running):
             return True
         # The kernel tells what the file with which it was started cannot: that somebody changed it.
         return values is not None and self._strays(key, values)
@@ -527,7 +570,7 @@ class _Item:
         """It before and after the steps: state, what was declared, and what the kernel has of that."""
         now, jail = self.now, self.jail
         before = self._picture(now.state, self._written, now.kept_limits, now.live_limits, now.kernel)
-        before |= _surroundings(now.left, now.rules)
+        before |= _surroundings(now.left, now.rules, now.cpuset)
         if jail.state == "absent":
             return before, None
         goal = {"present": now.state, "stopped": "stopped"}.get(jail.state, "running")
@@ -537,6 +580,7 @@ class _Item:
         after |= _surroundings(
             now.left if jail.state == "present" else (),
             now.rules if jail.devfs is None else self._rules(),
+            self._wanted_cpuset() or now.cpuset,
         )
         if jail.devfs is not None and now.ruleset not in (self.system.rulesets or ()):
             after["ruleset (loaded)"] = list(self._rules())
@@ -600,8 +644,8 @@ def _same(key: str, one: Values | None, other: Values | None) -> bool:
     return meaning(key, one) == meaning(key, other)
 
 
-def _surroundings(left: Iterable[str], rules: Iterable[str]) -> dict[str, Any]:
-    picture = {"left": list(left), "ruleset": list(rules)}
+def _surroundings(left: Iterable[str], rules: Iterable[str], cpuset: Iterable[int]) -> dict[str, Any]:
+    picture = {"left": list(left), "ruleset": list(rules), "cpuset (running)": print_numbers(cpuset)}
     return {key: value for key, value in picture.items() if value}
 
 

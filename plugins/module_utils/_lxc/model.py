@@ -15,7 +15,7 @@ from typing import Any
 
 from .._core.check import Check, check_of
 from .._core.errors import Refused
-from .._core.values import parse_size
+from .._core.values import parse_numbers, parse_size, print_numbers
 
 STATES = ("present", "started", "stopped", "frozen", "restarted", "absent")
 IDMAP = ("u 0 100000 65536", "g 0 100000 65536")
@@ -164,19 +164,10 @@ def _plain(key: str, value: str) -> str:
 
 def _number_list(value: str) -> str:
     """CPUs or nodes as the kernel writes them ("0,1,2,5" is "0-2,5"); what is no such list stays."""
-    if not re.fullmatch(r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*", value):
+    try:
+        return print_numbers(parse_numbers(value))
+    except Refused:
         return value
-    numbers: set[int] = set()
-    for part in value.split(","):
-        first, _dash, last = part.partition("-")
-        numbers.update(range(int(first), int(last or first) + 1))
-    spans: list[list[int]] = []
-    for number in sorted(numbers):
-        if spans and spans[-1][1] == number - 1:
-            spans[-1][1] = number
-        else:
-            spans.append([number, number])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
 
 
 # ---- what was declared ------------------------------------------------------------------------

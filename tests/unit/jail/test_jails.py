@@ -337,6 +337,84 @@ def test_jails_start_after_those_they_depend_on_and_stop_before_them() -> None:
     ]  # fmt: skip
 
 
+# ---- processors -------------------------------------------------------------------------------
+
+
+def pinned(host: FreebsdHost) -> str:
+    return host.world.kernel.cpusets.get(jid(host), "all")
+
+
+def test_processors_are_given_and_taken_while_the_jail_runs() -> None:
+    host = up()
+    number = jid(host)
+    outcome = run(host, cpuset="0-1")
+    assert outcome.plan.sentences == [
+        "set exec.created of jail web to /usr/bin/cpuset -l 0-1 -j web",
+        "set cpuset of the running jail web from 0-3 to 0-1",
+    ]
+    assert {step.effect for step in outcome.plan.steps} == {Effect.LIVE}
+    assert outcome.result(diff=True)["diff"]["after"]["web"]["cpuset (running)"] == "0-1"
+    assert (pinned(host), jid(host)) == ("0-1", number)
+    assert said(host, cpuset="0,1") == []
+    assert said(host, cpuset="all")[-1] == "set cpuset of the running jail web from 0-1 to 0-3"
+    assert (pinned(host), jid(host)) == ("all", number)
+
+
+def test_processors_that_somebody_gave_the_running_jail_are_taken_back() -> None:
+    host = up()
+    run(host, cpuset="0-1")
+    host.world.call(["cpuset", "-l", "2", "-j", "web"])
+    info = jail.read_info(host.reader(), {})
+    assert info["running"][0]["cpuset"] == "2"
+    assert reconcile(SUBJECT, {"jails": info["jails"]}, host.reader()).plan.sentences == [
+        "set cpuset of the running jail web from 2 to 0-1"
+    ]
+    assert said(host, cpuset="0-1") == ["set cpuset of the running jail web from 2 to 0-1"]
+    assert said(host, cpuset="0-1", state="stopped") == ["stop jail web"]
+
+
+def test_a_jail_that_is_no_longer_to_be_on_some_processors_gets_all() -> None:
+    host = server()
+    run(host, cpuset="0-1", parameters={"exec.created": "true"})
+    assert pinned(host) == "0-1"
+    assert said(host, parameters={"exec.created": "true"}) == [
+        "set exec.created of jail web to true",
+        "set cpuset of the running jail web from 0-1 to 0-3",
+    ]
+    assert said(host, parameters={"exec.created": "true"}) == []
+
+
+def test_a_start_gives_the_processors_by_itself() -> None:
+    host = up()
+    assert said(host, cpuset="3", parameters={"exec.clean": True})[-1] == (
+        "restart jail web for exec.clean to take effect"
+    )
+    assert pinned(host) == "3"
+    assert said(host, cpuset="3", parameters={"exec.created": "true"})[-1] == (
+        "restart jail web for exec.created to take effect"
+    )
+
+
+def test_processors_of_a_jail_that_waits_for_its_next_start_are_set_now() -> None:
+    host = up()
+    assert said(host, cpuset="3", parameters={"exec.clean": True}, apply="next_boot")[-2:] == [
+        "set cpuset of the running jail web from 0-3 to 3",
+        "restart jail web for exec.clean to take effect (owed)",
+    ]
+
+
+def test_processors_of_many_jails_are_read_by_one_command() -> None:
+    names = [f"j{number}" for number in range(9)]
+    files = {f"/etc/jail.conf.d/{name}.conf": CONFIG.replace("web", name).replace(".30", f".4{name[1]}")
+             for name in names}  # fmt: skip
+    host = FreebsdHost(files, folders=[f"/tank/machines/{name}/root/dev" for name in names], up=names)
+    items = [{"name": name, "cpuset": "0"} for name in names]
+    reconcile(SUBJECT, {"jails": items}, host.reader(), host)
+    host.calls.clear()
+    assert reconcile(SUBJECT, {"jails": items}, host.reader()).plan.sentences == []
+    assert len(host.calls) == 2
+
+
 # ---- what cannot be ---------------------------------------------------------------------------
 
 
@@ -380,6 +458,10 @@ REFUSALS: list[tuple[str, Callable[[], FreebsdHost], dict[str, Any], str]] = [
         "bridge missing", server,
         {"parameters": {"ip4.addr": None}, "interfaces": [{**CARD, "bridge": "br9"}]},
         "interfaces of jail web: there is no bridge br9; make it first.",
+    ),
+    (
+        "processor missing", up, {"cpuset": "0-1,6-7"},
+        "cpuset of jail web: this host has no processor 6-7, but 0-3; name some of these.",
     ),
     (
         "foreign", server, {"name": "poudriere", "state": "absent"},

@@ -115,7 +115,7 @@ def test_the_kernel_knows_less_than_the_file(
             "write paths without .. and blanks",
         ),
         ({"path": "/r", "mounts": [{"source": "a", "target": "/b"}]}, "'a' is no absolute path"),
-        ({"cpuset": "all"}, "cpuset of jail web: 'all' is no list of processors"),
+        ({"cpuset": "some"}, "cpuset of jail web: 'some' is no list of numbers"),
         ({"devfs": ["hide"]}, "devfs of jail web: 'hide' is no rule"),
         ({"devfs": [], "parameters": {"devfs_ruleset": 5}}, "devfs of jail web: it names a ruleset too"),
         ({"limits": {"cputime": 5}}, "the kernel cannot deny time that has passed"),
