@@ -128,6 +128,14 @@ options:
             description: Whether it cannot be written inside.
             type: bool
             default: false
+      fstab:
+        description:
+          - Lines of fstab(5), all that its file of mounts is to say. Paths are those of the host.
+          - The file is the one that its parameter C(mount.fstab) names, by default C(/etc/fstab.NAME), which
+            goes with V(absent). Comments, and lines that mount the same, stay as they are.
+          - Without it the file is left alone.
+        type: list
+        elements: str
       datasets:
         description:
           - Data sets of ZFS that it manages itself. Their property C(jailed) must be on.
@@ -309,6 +317,7 @@ JAIL = {
     "cpuset": {"type": "str"},
     "devfs": {"type": "list", "elements": "str"},
     "mounts": {"type": "list", "elements": "dict", "options": MOUNT},
+    "fstab": {"type": "list", "elements": "str"},
     "datasets": {"type": "list", "elements": "str"},
     "depend": {"type": "list", "elements": "str", "default": []},
     "boot": {"type": "bool"},

@@ -18,7 +18,7 @@ from .._core.errors import CommandMissing
 from .._core.host import Host, WritableHost, expect
 from .._core.plan import Step
 from .._core.values import parse_numbers
-from . import devfs, limits
+from . import devfs, fstab, limits
 from .boot import JAIL_ENABLE, JAIL_LIST, RCTL_ENABLE, boot_words
 from .conf import Conf
 from .life_host import (
@@ -32,6 +32,8 @@ from .life_host import (
     load_file,
     load_path,
     look_around,
+    mounts_in_files,
+    note,
     parameters_of,
     prove_ruleset,
     read_kernel,
@@ -51,6 +53,7 @@ from .model import (
     Wanted,
     cpuset_of,
     exported,
+    fstab_of,
     is_list,
     is_pseudo,
     is_switch,
@@ -94,7 +97,7 @@ def read(host: Host, wanted: Wanted) -> System:
     for name in names:
         number, rules = rulesets.get(devfs.name_of(name), (0, ()))
         found[name] = replace(
-            _found(host, name, kernel.get(name), look),
+            _found(host, name, kernel.get(name), look, declared.get(name)),
             within=tuple(within(kernel, name)),
             live_limits=live.get(name, {}),
             kept_limits=kept.get(name, {}),
@@ -158,30 +161,29 @@ def read_info(host: Host, params: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _found(host: Host, name: str, known: Known | None, look: Look | None) -> Found:
+def _found(
+    host: Host, name: str, known: Known | None, look: Look | None, declared: Jail | None = None
+) -> Found:
     own = load_file(host, name)
     parameters = parameters_of(own, name)
     down = known is None or known.dying
+    started = started_with(host, name, known.jid) if known and not down else None
+    running = parameters
+    if started and not (own and own.text == started.text):
+        running = parameters_of(load_file(host, name, started.text), name)
+    file = fstab_of(declared, parameters)
     return Found(
         name=name,
         state="stopped" if known is None else "dying" if known.dying else "running",
         jid=known.jid if known else 0,
         conf=own,
         configured=parameters,
-        running=parameters if known is None or down else _running(host, name, known.jid, own, parameters),
+        running=running,
         kernel={} if known is None or down else known.parameters,
+        fstab=fstab.mounts(host.read(file) or "") if file else (),
+        mounted=started.mounts if started else mounts_in_files(host, parameters),
         left=tuple(each.what for each in leftovers(host, name, look)) if down and look else (),
     )
-
-
-def _running(
-    host: Host, name: str, jid: int, own: Conf | None, parameters: dict[str, Values]
-) -> dict[str, Values]:
-    """The parameters of that file; the present ones when nobody wrote it down."""
-    text = started_with(host, name, jid)
-    if text is None or (own is not None and text == own.text):
-        return parameters
-    return parameters_of(load_file(host, name, text), name)
 
 
 def _is_pinned(found: Found, declared: Jail | None) -> bool:
@@ -311,6 +313,9 @@ def apply(host: WritableHost, step: Step) -> dict[str, Any] | None:
                 _set_live(host, args["name"], args["parameters"])
         case "live":
             _set_live(host, args["name"], args["parameters"])
+        case "fstab":
+            _remember(host, args["name"])
+            _edit(host, args["path"], lambda text: fstab.edit(text, args["lines"]))
         case "cpuset":
             host.change(["cpuset", "-l", args["cpuset"], "-j", args["name"]])
         case "limit":
@@ -359,13 +364,18 @@ def define(host: WritableHost, jail: Jail) -> None:
 def _configure(host: WritableHost, name: str, parameters: Mapping[str, Sequence[str] | None]) -> None:
     path = f"{CONFIG}/{name}.conf"
     text = host.read(path)
-    known = read_kernel(host).get(name) if text is not None else None
-    if known and not known.dying and started_with(host, name, known.jid) is None:
-        # The last moment at which what the jail was started with can still be known.
-        host.write(f"{RUNNING}/{name}", f"{known.jid}\n{text}", 0o600)
+    if text is not None:
+        _remember(host, name)
     after = configured(load_file(host, name) or Conf.parse("", path), name, parameters).text
     if after != text:
         host.write(path, after)
+
+
+def _remember(host: WritableHost, name: str) -> None:
+    """The last moment at which what a jail was started with can still be known."""
+    known = read_kernel(host).get(name)
+    if known and not known.dying and started_with(host, name, known.jid) is None:
+        note(host, name, known.jid)
 
 
 def _set_live(host: WritableHost, name: str, parameters: Mapping[str, Sequence[str]]) -> None:
@@ -389,10 +399,7 @@ def _limit(host: WritableHost, args: Mapping[str, Any]) -> None:
             _drop_rules(host, rule)
         if amount is not None:
             host.change(["rctl", "-a", f"{rule}={amount}"])
-    text = host.read(limits.FILE) or ""
-    after = limits.edit_rules(text, args["name"], {args["rule"]: amount})
-    if after != text:
-        host.write(limits.FILE, after)
+    _edit(host, limits.FILE, lambda text: limits.edit_rules(text, args["name"], {args["rule"]: amount}))
 
 
 def _drop_rules(host: WritableHost, which: str) -> None:
@@ -404,10 +411,7 @@ def _drop_rules(host: WritableHost, which: str) -> None:
 
 def _make_ruleset(host: WritableHost, args: Mapping[str, Any]) -> None:
     number, rules = args["number"], args["rules"]
-    text = host.read(devfs.FILE) or ""
-    after = devfs.edit(text, args["name"], number, rules)
-    if after != text:
-        host.write(devfs.FILE, after)
+    _edit(host, devfs.FILE, lambda text: devfs.edit(text, args["name"], number, rules))
     _forget_ruleset(host, number)
     for rule in rules:
         host.change(["devfs", "rule", "-s", str(number), "add", *rule.split()])
@@ -438,12 +442,14 @@ def _set_boot(host: WritableHost, words: Mapping[str, str]) -> None:
 def _undefine(host: WritableHost, name: str) -> None:
     """Remove the file of a jail, its limits and its ruleset."""
     _drop_rules(host, f"jail:{name}")
-    _rewrite(host, limits.FILE, lambda text: limits.forget(text, name))
+    _edit(host, limits.FILE, lambda text: limits.forget(text, name))
     number, _rules = devfs.parse(host.read(devfs.FILE) or "").get(devfs.name_of(name), (0, ()))
     if number:
-        _rewrite(host, devfs.FILE, lambda text: devfs.edit(text, name, 0, ()))
+        _edit(host, devfs.FILE, lambda text: devfs.edit(text, name, 0, ()))
         _forget_ruleset(host, number)
     own = load_file(host, name)
+    if parameters_of(own, name).get("mount.fstab") == (fstab.file_of(name),):
+        host.remove(fstab.file_of(name))
     path = f"{CONFIG}/{name}.conf"
     rest = own.without(name) if own else None
     if rest is not None and rest.jails:
@@ -453,7 +459,8 @@ def _undefine(host: WritableHost, name: str) -> None:
     host.remove(f"{RUNNING}/{name}")
 
 
-def _rewrite(host: WritableHost, path: str, edit: Callable[[str], str]) -> None:
-    text = host.read(path)
-    if text is not None and edit(text) != text:
-        host.write(path, edit(text))
+def _edit(host: WritableHost, path: str, edit: Callable[[str], str]) -> None:
+    text = host.read(path) or ""
+    after = edit(text)
+    if after != text:
+        host.write(path, after)

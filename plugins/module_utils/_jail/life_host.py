@@ -21,13 +21,13 @@ from .._core import check as asking
 from .._core.check import Check
 from .._core.errors import CommandFailed, Refused, TwinError
 from .._core.host import Host, Output, WritableHost
-from . import conf, devfs
+from . import conf, devfs, fstab
 from .conf import Conf, load
 from .model import CONFIG, Values, machine_of, meaning
 from .network import ports_of, unnamed_pairs
 
 RUNNING = "/var/run/twin/jail"
-"""The file with which each jail was started; gone with the boot, as the jails are."""
+"""Notes of what each jail was started with; gone with the boot, as the jails are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +101,43 @@ def parameters_of(own: Conf | None, name: str) -> dict[str, Values]:
     return conf.parameters(own, name) if own is not None and name in own.jails else {}
 
 
-def started_with(host: Host, name: str, jid: int | None = None) -> str | None:
-    """The file with which the jail of this number was started, if it was us who started it.
+@dataclass(frozen=True, slots=True)
+class Note:
+    """With what a jail was started.
+
+    :param text: its file.
+    :param mounts: what its files of mounts said.
+    """
+
+    text: str
+    mounts: tuple[str, ...]
+
+
+def note(host: WritableHost, name: str, jid: int) -> None:
+    """Write down what a jail is started with.
+
+    :param jid: 0 while nobody knows it.
+    """
+    text = host.read(f"{CONFIG}/{name}.conf") or ""
+    mounts = mounts_in_files(host, parameters_of(load_file(host, name), name))
+    host.write(f"{RUNNING}/{name}", f"{jid} {json.dumps(mounts)}\n{text}", 0o600)
+
+
+def started_with(host: Host, name: str, jid: int | None = None) -> Note | None:
+    """What the jail of this number was started with, if it was us who started it.
 
     :param jid: None for whichever was started last.
     """
-    owner, newline, text = (host.read(f"{RUNNING}/{name}") or "").partition("\n")
-    return text if newline and (jid is None or owner == str(jid)) else None
+    head, newline, text = (host.read(f"{RUNNING}/{name}") or "").partition("\n")
+    owner, _blank, mounts = head.partition(" ")
+    known = newline and (jid is None or owner == str(jid))
+    return Note(text, tuple(json.loads(mounts or "[]"))) if known else None
+
+
+def mounts_in_files(host: Host, definition: Mapping[str, Values]) -> tuple[str, ...]:
+    """What the files say that ``mount.fstab`` names."""
+    files = definition.get("mount.fstab", ())
+    return tuple(line for file in files for line in fstab.mounts(host.read(file) or ""))
 
 
 # ---- what a jail leaves behind -----------------------------------------------------------------
@@ -169,7 +199,8 @@ def _mounted(row: Sequence[str]) -> tuple[str, str]:
 def leftovers(host: Host, name: str, look: Look) -> list[_Leftover]:
     """What a jail that does not run has left on its host."""
     own = load_file(host, name)
-    definitions = [parameters_of(own, name), *_noted(host, name)]
+    present = parameters_of(own, name)
+    definitions = [_with_mounts(present, mounts_in_files(host, present)), *_noted(host, name)]
     ports = ports_of(name, look.interfaces)
     for definition in definitions:
         ports += unnamed_pairs(name, definition.get("exec.prestart", ()), look.interfaces)
@@ -178,7 +209,7 @@ def leftovers(host: Host, name: str, look: Look) -> list[_Leftover]:
     # Two jails may share a root file system; what is mounted in it is of the one that runs.
     mine = [each for each in definitions if not look.roots & {*each.get("path", ())}]
     # By type too: the root file system of a jail may itself be a mount point, below another one of the jail.
-    mounts = {mount for definition in mine for mount in _mounts(host, definition)}
+    mounts = {mount for definition in mine for mount in _mounts(definition)}
     if own is None:
         mounts |= {mount for mount, machine in _mounts_of_machines(look) if machine == name}
     found += [
@@ -218,19 +249,22 @@ def _mounts_of_machines(look: Look) -> list[tuple[tuple[str, str], str]]:
 def _noted(host: Host, name: str) -> list[dict[str, Values]]:
     """The definition with which a jail was started last, if that was written down and can still be read."""
     started = started_with(host, name)
+    if started is None:
+        return []
     try:
-        return [] if started is None else [parameters_of(load_file(host, name, started), name)]
+        return [_with_mounts(parameters_of(load_file(host, name, started.text), name), started.mounts)]
     except Refused:  # what it included is gone
         return []
 
 
-def _mounts(host: Host, definition: Mapping[str, Values]) -> list[tuple[str, str]]:
+def _with_mounts(definition: Mapping[str, Values], mounts: Values) -> dict[str, Values]:
+    return {**definition, "mount": (*definition.get("mount", ()), *mounts)}
+
+
+def _mounts(definition: Mapping[str, Values]) -> list[tuple[str, str]]:
     """Where the definition of a jail mounts what type of file system."""
     root = (definition.get("path") or ("",))[-1].rstrip("/")
-    lines = list(definition.get("mount", ()))
-    for file in definition.get("mount.fstab", ()):
-        lines += (host.read(file) or "").splitlines()
-    rows = [line.split() for line in lines if not line.lstrip().startswith("#")]
+    rows = [line.split() for line in definition.get("mount", ())]
     places = {"mount.devfs": "dev", "mount.fdescfs": "dev/fd", "mount.procfs": "proc"}
     return [_mounted(row) for row in rows if len(row) > 2] + [
         (f"{root}/{place}", key.removeprefix("mount."))
@@ -292,16 +326,15 @@ def start(host: WritableHost, name: str, timeout: float = 300) -> None:
     if running(host, name):
         return
     path = f"{CONFIG}/{name}.conf"
-    text = host.read(path)
     definition = parameters_of(load_file(host, name), name)
-    if text is None or not definition:
+    if not definition:
         raise TwinError(f"jail {name} cannot be started", f"{path} does not define it", "define it first")
     if meaning("mount.devfs", definition.get("mount.devfs", ("false",))) == ("true",):
         prove_ruleset(host, name, devfs.number_of(definition.get("devfs_ruleset", ())))
     clean_up(host, name)
     log = (definition.get("exec.consolelog") or ("",))[-1]
     seen = len(host.read(log) or "") if log else 0
-    host.write(f"{RUNNING}/{name}", f"0\n{text}", 0o600)
+    note(host, name, 0)
     output = _create(host, path, name, timeout)
     known = read_kernel(host).get(name)
     if known is None or known.dying:
@@ -315,7 +348,7 @@ def start(host: WritableHost, name: str, timeout: float = 300) -> None:
             rc=output.rc,
             stderr="\n".join((output.err + said).splitlines()[-20:]),
         )
-    host.write(f"{RUNNING}/{name}", f"{known.jid}\n{text}", 0o600)
+    note(host, name, known.jid)
 
 
 def _create(host: WritableHost, path: str, name: str, timeout: float) -> Output:

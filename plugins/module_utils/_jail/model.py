@@ -19,6 +19,7 @@ from typing import Any
 from .._core.check import Check, check_of
 from .._core.errors import Refused
 from .._core.values import doubles, parse_numbers, print_numbers
+from . import fstab
 from .conf import Conf
 from .devfs import VNET
 from .limits import check_limit, rule_of
@@ -145,6 +146,7 @@ class Jail:
     :param interfaces: of its own network stack; None: not declared.
     :param limits: amounts by resource of rctl(8); None: the limit is to be removed.
     :param devfs: rules for what it sees of /dev; None: not declared.
+    :param fstab: all lines of its file of mounts; None: not declared.
     :param depend: jails that run before it and stop after it, where they are on this host.
     :param boot: whether it is in jail_list; None: left alone.
     :param apply: ``now`` restarts it when a change needs that, ``next_boot`` leaves that to its next start.
@@ -159,6 +161,7 @@ class Jail:
     interfaces: tuple[Interface, ...] | None = None
     limits: Mapping[str, int | None] = field(default_factory=dict)
     devfs: tuple[str, ...] | None = None
+    fstab: tuple[str, ...] | None = None
     depend: tuple[str, ...] = ()
     boot: bool | None = None
     apply: str = "now"
@@ -236,6 +239,9 @@ def parse_jail(item: Mapping[str, Any]) -> Jail:
         raise Refused(f"devfs_ruleset of {what}", f"{ruleset[0]!r} is no number", "write one such as 4")
     if devfs is not None and ruleset:
         raise Refused(f"devfs of {what}", "it names a ruleset too", "write either devfs or devfs_ruleset")
+    lines = item.get("fstab")
+    if lines is not None and len(parameters.get("mount.fstab") or ()) > 1:
+        raise Refused(f"fstab of {what}", "mount.fstab names several files", "name one")
     return Jail(
         name=name,
         state=_choice(item.get("state") or "started", STATES, f"state of {what}"),
@@ -243,6 +249,7 @@ def parse_jail(item: Mapping[str, Any]) -> Jail:
         interfaces=parse_interfaces(name, item["interfaces"]) if item.get("interfaces") is not None else None,
         limits={key: check_limit(key, value, what) for key, value in (item.get("limits") or {}).items()},
         devfs=None if devfs is None else tuple(_devfs_rule(str(rule), what) for rule in devfs),
+        fstab=None if lines is None else tuple(fstab.check(str(line), what) for line in lines),
         depend=_depend(name, item.get("depend") or ()),
         boot=item.get("boot"),
         apply=_choice(item.get("apply") or "now", ("now", "next_boot"), f"apply of {what}"),
@@ -409,6 +416,8 @@ class Found:
     :param running: those of the file with which it was started; the present ones when nobody wrote
         that down.
     :param kernel: its parameters as jls(8) shows them.
+    :param fstab: what its file of mounts says, the one that is declared or else configured.
+    :param mounted: what the file of mounts said with which it was started.
     :param cpuset: processors on which it runs; empty: nobody asked.
     :param within: jails that run in it.
     :param left: what an earlier run left behind on the host, of a jail that does not run.
@@ -425,6 +434,8 @@ class Found:
     configured: Mapping[str, Values] = field(default_factory=dict)
     running: Mapping[str, Values] = field(default_factory=dict)
     kernel: Mapping[str, Values] = field(default_factory=dict)
+    fstab: tuple[str, ...] = ()
+    mounted: tuple[str, ...] = ()
     cpuset: frozenset[int] = frozenset()
     within: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
@@ -487,6 +498,7 @@ class System:
                 found.state,
                 found.configured,
                 {key: value for key, value in found.kernel.items() if key in found.configured},
+                found.fstab,
                 found.cpuset,
                 found.left,
                 found.live_limits,
@@ -499,6 +511,13 @@ class System:
         ]
 
 
+def fstab_of(jail: Jail | None, configured: Mapping[str, Values]) -> str:
+    """The file of mounts of a jail; empty when it has none, and is to have none."""
+    declared = jail.parameters.get("mount.fstab") if jail else None
+    files = declared or configured.get("mount.fstab", ())
+    return files[0] if files else fstab.file_of(jail.name) if jail and jail.fstab else ""
+
+
 def exported(found: Found, boot: bool) -> dict[str, Any]:
     """A jail in the form in which module jail accepts it."""
     item: dict[str, Any] = {
@@ -509,11 +528,14 @@ def exported(found: Found, boot: bool) -> dict[str, Any]:
         },
         "boot": boot,
     }
+    if len(found.configured.get("mount.fstab", ())) == 1:
+        item["fstab"] = list(found.fstab)
     if found.kept_limits:
         limits = {rule.partition(":")[0]: (rule, amount) for rule, amount in found.kept_limits.items()}
         item["limits"] = {key: amount for key, (rule, amount) in limits.items() if rule == rule_of(key)}
     # What waits for its next start goes on waiting.
-    return item if found.running == found.configured else {**item, "apply": "next_boot"}
+    waits = found.running != found.configured or ("fstab" in item and found.mounted != found.fstab)
+    return {**item, "apply": "next_boot"} if waits else item
 
 
 def observed(found: Found) -> dict[str, Any]:

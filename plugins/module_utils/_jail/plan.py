@@ -19,7 +19,7 @@ from typing import Any
 from .._core.errors import Refused
 from .._core.plan import Effect, Plan, Step, make_plan
 from .._core.values import parse_numbers, print_numbers
-from . import devfs
+from . import devfs, fstab
 from .boot import JAIL_ENABLE, KEY, plan_boot
 from .conf import Conf
 from .limits import rule_of
@@ -31,6 +31,7 @@ from .model import (
     Values,
     Wanted,
     cpuset_of,
+    fstab_of,
     is_list,
     is_pseudo,
     is_switch,
@@ -153,6 +154,8 @@ class _Numbers:
             number = found.ruleset or devfs.choose(self.rulesets)
             self.rulesets.add(number)
             parameters["devfs_ruleset"] = (str(number),)
+        if jail.fstab is not None and (file := fstab_of(jail, found.configured)):
+            parameters["mount.fstab"] = (file,)
         if not found.defined and jail.state != "absent":
             # What the jail writes would else hold jail(8), and whoever called it, for as long as it runs.
             parameters.setdefault("exec.consolelog", (f"/var/log/jail_{jail.name}.log",))
@@ -200,6 +203,7 @@ class _Item:
             yield from self._unenforced()
             yield from self._sweep()
             yield from self._devfs()
+            yield from self._fstab()
             yield from self._settings()
             yield from self._cpuset()
             yield from self._limits()
@@ -291,6 +295,25 @@ class _Item:
                     f" to {_shown(key, values or ())}",
                     parameters=_plain({key: values}),
                 )
+
+    def _fstab(self) -> Iterator[Step]:
+        """Bring its file of mounts to what was declared. What it speaks of is mounted by a start alone."""
+        lines = self._lines()
+        if lines is None or lines == self.now.fstab:
+            return
+        path = fstab_of(self.jail, self.now.configured)
+        restarts = self.now.up and lines != self.now.mounted and self.jail.apply == "now"
+        yield self._step(
+            "fstab",
+            f"set mounts of {self.what} in {path} to {_text(lines)}",
+            effect=Effect.RESTART if restarts else Effect.LIVE,
+            path=path,
+            lines=list(self.jail.fstab or ()),
+        )
+
+    def _lines(self) -> tuple[str, ...] | None:
+        """All that its file of mounts is to say; None: nobody declared that."""
+        return None if self.jail.fstab is None else tuple(map(fstab.meaning, self.jail.fstab))
 
     def _cpuset(self) -> Iterator[Step]:
         """Processors can be given and taken while it runs; a start does that by itself."""
@@ -549,6 +572,9 @@ class _Item:
             fixed = word == "restart" or (word == "live" and values is None)
             if fixed and self._runs_otherwise(key, values):
                 yield key
+        lines = self._lines()
+        if lines is not None and lines != self.now.mounted:
+            yield "fstab"
 
     def _runs_otherwise(self, key: str, values: Values | None) -> bool:
         running = _get(self.now.running, key)
@@ -570,7 +596,7 @@ class _Item:
         """It before and after the steps: state, what was declared, and what the kernel has of that."""
         now, jail = self.now, self.jail
         before = self._picture(now.state, self._written, now.kept_limits, now.live_limits, now.kernel)
-        before |= _surroundings(now.left, now.rules, now.cpuset)
+        before |= _surroundings(now.left, now.rules, now.cpuset, now.fstab)
         if jail.state == "absent":
             return before, None
         goal = {"present": now.state, "stopped": "stopped"}.get(jail.state, "running")
@@ -581,6 +607,7 @@ class _Item:
             now.left if jail.state == "present" else (),
             now.rules if jail.devfs is None else self._rules(),
             self._wanted_cpuset() or now.cpuset,
+            now.fstab if jail.fstab is None else self._lines() or (),
         )
         if jail.devfs is not None and now.ruleset not in (self.system.rulesets or ()):
             after["ruleset (loaded)"] = list(self._rules())
@@ -644,8 +671,11 @@ def _same(key: str, one: Values | None, other: Values | None) -> bool:
     return meaning(key, one) == meaning(key, other)
 
 
-def _surroundings(left: Iterable[str], rules: Iterable[str], cpuset: Iterable[int]) -> dict[str, Any]:
+def _surroundings(
+    left: Iterable[str], rules: Iterable[str], cpuset: Iterable[int], lines: Iterable[str]
+) -> dict[str, Any]:
     picture = {"left": list(left), "ruleset": list(rules), "cpuset (running)": print_numbers(cpuset)}
+    picture["fstab"] = list(lines)
     return {key: value for key, value in picture.items() if value}
 
 

@@ -225,6 +225,7 @@ def jail_item(machine: Machine, pair: Pair) -> dict[str, Any]:
     """
     options = dict(machine.options)
     depend, vnet = options.pop("depend", ()), options.pop("vnet", True)
+    lines = options.pop("fstab", None)
     for key in ("datasets", "thick"):
         options.pop(key, None)
     item = jail_config(machine.name, **{**_common(machine, pair), "options": options})
@@ -240,6 +241,7 @@ def jail_item(machine: Machine, pair: Pair) -> dict[str, Any]:
         "state": machine.state,
         # The hook of its definition lets it start only on the server that owns it.
         "boot": machine.state == "started",
+        "fstab": lines,
         "depend": list(depend),
         "datasets": list(KINDS["jail"].delegated(machine, pair)),
         "check": dict(machine.check) or None,

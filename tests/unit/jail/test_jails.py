@@ -56,7 +56,9 @@ CARD = {"bridge": "br0", "mac": "02:00:00:00:00:2a", "addresses": ["192.0.2.21/2
 def server(files: Mapping[str, str] | None = None, up: tuple[str, ...] = (), **more: Any) -> FreebsdHost:
     """With a jail web that is defined, and a foreign one that runs."""
     folders = [f"/tank/machines/{name}/{place}" for name in ("web", "db") for place in ("root/dev", "data")]
-    host = FreebsdHost({FILE: CONFIG, **(files or {})}, folders=[*folders, f"{ROOT}/srv"], **more)
+    host = FreebsdHost(
+        {FILE: CONFIG, **(files or {})}, folders=[*folders, f"{ROOT}/srv", f"{ROOT}/logs"], **more
+    )
     host.kernel.interfaces.append(Interface("br0", kind="bridge"))
     host.files["/etc/jail.conf"] = FOREIGN
     assert host.world.call(["jail", "-c", "poudriere"]).rc == 0
@@ -335,6 +337,83 @@ def test_jails_start_after_those_they_depend_on_and_stop_before_them() -> None:
     assert reconcile(SUBJECT, {"jails": list(reversed(down))}, host.reader(), host).plan.sentences == [
         "stop jail web", "stop jail db",
     ]  # fmt: skip
+
+
+# ---- files of mounts --------------------------------------------------------------------------
+
+DATA, LOGS = f"/tank/machines/web/data {ROOT}/srv nullfs rw 0 0", f"/var/log {ROOT}/logs nullfs ro 0 0"
+FSTAB = "/etc/fstab.web"
+
+
+def mounted(host: FreebsdHost) -> list[str]:
+    return [each.target for each in host.kernel.mounts if each.kind == "nullfs"]
+
+
+def test_a_file_of_mounts_is_made_changed_and_removed() -> None:
+    host = server()
+    assert said(host, fstab=[DATA]) == [
+        f"set mounts of jail web in {FSTAB} to /tank/machines/web/data {ROOT}/srv nullfs",
+        f"set mount.fstab of jail web to {FSTAB}",
+        "start jail web",
+    ]
+    assert mounted(host) == [f"{ROOT}/srv"]
+    host.files[FSTAB] = f"# mine\n{host.files[FSTAB]}"
+    assert said(host, fstab=[DATA]) == []
+    outcome = run(host, fstab=[DATA, LOGS])
+    assert outcome.plan.sentences[-1] == "restart jail web for fstab to take effect"
+    assert {step.effect for step in outcome.plan.steps} == {Effect.RESTART}
+    assert host.files[FSTAB] == f"# mine\n{DATA}\n{LOGS}\n"
+    assert mounted(host) == [f"{ROOT}/srv", f"{ROOT}/logs"]
+    # jail(8) unmounts at a stop what the file says then; what it has mounted goes all the same.
+    run(host, fstab=[LOGS])
+    assert mounted(host) == [f"{ROOT}/logs"]
+    assert said(host, fstab=[])[0] == f"set mounts of jail web in {FSTAB} to nothing"
+    assert host.files[FSTAB] == "# mine\n" and mounted(host) == []
+    run(host, state="absent")
+    assert FSTAB not in host.files
+    clean(host)
+
+
+def test_a_file_of_mounts_of_its_own_name_is_kept() -> None:
+    """Nobody declares a file of mounts, which somebody wrote; it is exported, compared and never removed."""
+    text = CONFIG.replace("persist;", 'persist;\n    mount.fstab = "/etc/web.mounts";')
+    own = f"# by hand\n\n  {DATA} # data\n"
+    host = server(files={FILE: text, "/etc/web.mounts": own}, up=("web",))
+    item = jail.read_info(host.reader(), {})["jails"][0]
+    assert item["fstab"] == [f"/tank/machines/web/data {ROOT}/srv nullfs"]
+    assert reconcile(SUBJECT, {"jails": [item]}, host.reader()).plan.sentences == []
+    assert said(host, fstab=[DATA]) == []
+    assert said(host, fstab=[DATA, LOGS], apply="next_boot") == [
+        f"set mounts of jail web in /etc/web.mounts to /tank/machines/web/data {ROOT}/srv nullfs, "
+        f"/var/log {ROOT}/logs nullfs ro",
+        "restart jail web for fstab to take effect (owed)",
+    ]
+    item = jail.read_info(host.reader(), {})["jails"][0]
+    assert item["apply"] == "next_boot"
+    run(host, state="absent")
+    assert host.files["/etc/web.mounts"] == f"{own}{LOGS}\n"
+    clean(host)
+
+
+def test_no_mounts_need_no_file_of_mounts() -> None:
+    host = server()
+    assert said(host, fstab=[], state="present") == []
+    assert FSTAB not in host.files
+
+
+def test_a_file_of_mounts_that_was_changed_while_the_jail_ran_leaves_nothing_behind() -> None:
+    host = server()
+    run(host, fstab=[DATA, LOGS])
+    host.files[FSTAB] = ""
+    assert said(host, fstab=[]) == ["restart jail web for fstab to take effect"]
+    assert mounted(host) == []
+    run(host, fstab=[DATA])
+    host.files[FSTAB] = f"{LOGS}\n"
+    host.world.call(["jail", "-R", "web"])
+    assert said(host, state="stopped") == [
+        f"remove what is left of jail web: mount {ROOT}/dev and mount {ROOT}/srv"
+    ]
+    clean(host)
 
 
 # ---- processors -------------------------------------------------------------------------------
@@ -666,6 +745,7 @@ FULL = {
     "mounts": [{"source": "/tank/machines/web/data", "target": "/srv"}],
     "limits": {"memoryuse": "1G"},
     "devfs": ["path bpf* unhide"],
+    "fstab": [f"tmpfs {ROOT}/logs tmpfs rw 0 0"],
     "boot": True,
 }  # fmt: skip
 
@@ -1116,6 +1196,7 @@ OPTIONS: dict[str, list[Any]] = {
     "devfs": [[], ["path bpf* unhide"]],
     "mounts": [[], [{"source": "/tank/machines/web/data", "target": "/srv"}]],
     "cpuset": ["0", "0-1"],
+    "fstab": [[], [f"tmpfs {ROOT}/srv tmpfs rw"]],
     "boot": [True, False],
     "apply": ["next_boot"],
 }

@@ -101,6 +101,16 @@ def test_a_jail_with_a_dataset_of_its_own_there_and_back(tmp_path: Path) -> None
         assert there.kernel.jails()[0].params["ip4.addr"] == ["192.0.2.21"]
 
 
+def test_the_file_of_mounts_of_a_jail_goes_with_it(tmp_path: Path) -> None:
+    line = "tmpfs /tank/machines/ssa/root/tmp tmpfs size=64m 0 0"
+    castor, pollux = two_servers(str(tmp_path), "freebsd-14.3", options={"fstab": [line]})
+    pollux.files["/etc/fstab.ssa"] = "# of pollux\n"
+    assert isinstance(moved(castor, pollux), Done)
+    assert pollux.files["/etc/fstab.ssa"] == f"# of pollux\n{line}\n"
+    assert "tmpfs" in [each.kind for each in pollux.kernel.mounts]
+    assert "tmpfs" not in [each.kind for each in castor.kernel.mounts]
+
+
 def test_where_it_is_already(servers: Servers) -> None:
     castor, pollux = servers
     plan = forecast(driver(castor, pollux, quiet), "castor")
