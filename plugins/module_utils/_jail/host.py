@@ -37,6 +37,7 @@ from .life_host import (
     parameters_of,
     prove_ruleset,
     read_kernel,
+    read_rulesets,
     reason,
     start,
     started_with,
@@ -116,7 +117,7 @@ def read(host: Host, wanted: Wanted) -> System:
         everyone=_everyone(host, wanted) if not boot and any(jail.boot for jail in wanted.jails) else (),
         switches=switches,
         limits_off=off,
-        rulesets=_rulesets(host) if down or _speaks_of_rulesets(wanted) else None,
+        rulesets=read_rulesets(host) if down or _speaks_of_rulesets(wanted) else None,
         reserved=frozenset(number for number, _rules in rulesets.values()) | {*range(devfs.VNET + 1)},
         epairs=_pairs(host, files) if any(jail.interfaces for jail in wanted.jails) else {},
         cpuset=cpuset.get("", frozenset()),
@@ -234,10 +235,6 @@ def _everyone(host: Host, wanted: Wanted) -> tuple[str, ...]:
     common = load_path(host, COMMON)
     listed = {jail.name for jail in wanted.jails if jail.boot}
     return tuple(name for name in common.jails if name not in listed) if common else ()
-
-
-def _rulesets(host: Host) -> frozenset[int]:
-    return frozenset(int(word) for word in host.run(["devfs", "rule", "showsets"]).out.split())
 
 
 def _pairs(host: Host, files: Iterable[str]) -> dict[str, frozenset[int]]:

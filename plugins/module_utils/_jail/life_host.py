@@ -329,8 +329,9 @@ def start(host: WritableHost, name: str, timeout: float = 300) -> None:
     definition = parameters_of(load_file(host, name), name)
     if not definition:
         raise TwinError(f"jail {name} cannot be started", f"{path} does not define it", "define it first")
-    if meaning("mount.devfs", definition.get("mount.devfs", ("false",))) == ("true",):
-        prove_ruleset(host, name, devfs.number_of(definition.get("devfs_ruleset", ())))
+    devices = meaning("mount.devfs", definition.get("mount.devfs", ("false",))) == ("true",)
+    number = devfs.number_of(definition.get("devfs_ruleset", ()))
+    loaded = prove_ruleset(host, name, number) if devices else None
     clean_up(host, name)
     log = (definition.get("exec.consolelog") or ("",))[-1]
     seen = len(host.read(log) or "") if log else 0
@@ -349,6 +350,8 @@ def start(host: WritableHost, name: str, timeout: float = 300) -> None:
             stderr="\n".join((output.err + said).splitlines()[-20:]),
         )
     note(host, name, known.jid)
+    if loaded:
+        _prove_devices(host, name, f"{known.parameters['path'][-1].rstrip('/')}/dev", number, loaded)
 
 
 def _create(host: WritableHost, path: str, name: str, timeout: float) -> Output:
@@ -366,21 +369,45 @@ def _create(host: WritableHost, path: str, name: str, timeout: float) -> Output:
         time.sleep(asking.PAUSE)
 
 
-def prove_ruleset(host: Host, name: str, number: int) -> None:
-    """See that a ruleset hides something.
+def read_rulesets(host: Host) -> devfs.Loaded:
+    """The rulesets that are loaded, by one command however many there are."""
+    return devfs.Loaded.parse(host.run(["sh", "-c", devfs.LISTING]).out)
 
-    :raises CommandFailed: when it is empty, which is how the kernel takes one that it does not know.
+
+def prove_ruleset(host: Host, name: str, number: int) -> devfs.Loaded:
+    """See that a ruleset hides something, before anything is seen through it.
+
+    :returns: all that are loaded.
+    :raises CommandFailed: when it hides nothing, as one does that is not loaded.
     """
-    output = host.run(["devfs", "rule", "-s", str(number), "show"], ok=(0, 1))
-    if not output.out.strip():
+    loaded = read_rulesets(host)
+    if loaded.hides_nothing(number):
+        how = "hides nothing" if loaded.rules.get(number) else "is empty"
         raise CommandFailed(
             f"jail {name} is not started",
-            f"ruleset {number} of devfs is empty, so it would see every device of the host",
+            f"ruleset {number} of devfs {how}, so it would see every device of the host",
             "write it into /etc/devfs.rules and run service devfs restart",
-            command=list(output.argv),
-            rc=output.rc,
-            stderr=output.err,
         )
+    return loaded
+
+
+def _prove_devices(host: WritableHost, name: str, place: str, number: int, loaded: devfs.Loaded) -> None:
+    """See that a jail sees no device which its ruleset hides; whatever the rules say, its own /dev tells.
+
+    :raises CommandFailed: when it does; the jail is ended by then, and swept.
+    """
+    # What is no device has a mark behind its name; a link or a socket is the jail's own.
+    nodes = [node for node in host.run(["ls", "-1AF", place]).out.split() if node[-1] not in "/@=|*"]
+    seen = [node for node in nodes if loaded.hides(number, node)]
+    if not seen:
+        return
+    host.change(["jail", "-R", name], ok=range(256))
+    clean_up(host, name)
+    raise CommandFailed(
+        f"jail {name} was ended as soon as it ran",
+        f"it saw {', '.join(seen[:3])} in its /dev, which ruleset {number} of devfs hides",
+        f"look what is mounted at {place} before it, and with which ruleset",
+    )
 
 
 def stop(host: WritableHost, name: str, timeout: int = 60) -> bool:

@@ -21,7 +21,7 @@ from .._core.errors import Refused
 from .._core.values import doubles, parse_numbers, print_numbers
 from . import fstab
 from .conf import Conf
-from .devfs import VNET
+from .devfs import VNET, Loaded
 from .limits import check_limit, rule_of
 from .network import Interface, parse_interfaces
 
@@ -464,7 +464,7 @@ class System:
     :param everyone: jails that are started at boot because jail_list is empty.
     :param switches: of rc.conf(5), whether they are on.
     :param limits_off: why the host enforces no limits; empty: it does, or nobody asked.
-    :param rulesets: numbers of devfs that are loaded; None: nobody asked.
+    :param rulesets: of devfs that are loaded; None: nobody asked.
     :param reserved: numbers of rulesets that are not free.
     :param epairs: numbers of pairs that each file speaks of, by jail.
     :param cpuset: processors of the host; empty: nobody asked.
@@ -480,7 +480,7 @@ class System:
     everyone: tuple[str, ...] = ()
     switches: Mapping[str, bool] = field(default_factory=dict)
     limits_off: str = ""
-    rulesets: frozenset[int] | None = None
+    rulesets: Loaded | None = None
     reserved: frozenset[int] = frozenset()
     epairs: Mapping[str, frozenset[int]] = field(default_factory=dict)
     cpuset: frozenset[int] = frozenset()

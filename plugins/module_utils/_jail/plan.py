@@ -134,8 +134,8 @@ class _Numbers:
 
     def __init__(self, system: System) -> None:
         self.system = system
-        self.rulesets = set(system.rulesets or ()) | {found.ruleset for found in system.jails.values()}
-        self.rulesets |= system.reserved
+        self.rulesets = {found.ruleset for found in system.jails.values()} | system.reserved
+        self.rulesets |= {*system.rulesets.rules} if system.rulesets else set()
         self.pairs: set[int] = set()
 
     def settle(self, jail: Jail) -> Jail:
@@ -235,7 +235,7 @@ class _Item:
         rules = self._rules()
         if self.now.ruleset != number or self.now.rules != rules:
             word = "change" if self.now.ruleset else "make"
-        elif number not in (self.system.rulesets or ()):
+        elif not self._is_loaded(number):
             word = "load"
         else:
             return
@@ -248,6 +248,9 @@ class _Item:
             rules=list(rules),
             place=f"{self.now.kernel['path'][-1].rstrip('/')}/dev" if applied else "",
         )
+
+    def _is_loaded(self, number: int) -> bool:
+        return self.system.rulesets is not None and bool(self.system.rulesets.rules.get(number))
 
     def _rules(self) -> tuple[str, ...]:
         """Of its own ruleset, when it is to have one."""
@@ -497,9 +500,10 @@ class _Item:
         if not self._is_on("persist") and not any(self._has(key) for key in starters):
             yield f"{self.what}: nothing would run in it; write exec.start, or persist: true"
         ruleset, loaded = self._ruleset(), self.system.rulesets
-        if ruleset and loaded is not None and ruleset not in loaded and self.jail.devfs is None:
+        if ruleset and loaded is not None and loaded.hides_nothing(ruleset) and self.jail.devfs is None:
+            why = "hides nothing" if self._is_loaded(ruleset) else "is not loaded"
             yield (
-                f"{self.what}: ruleset {ruleset} of devfs is not loaded, it would see every device; "
+                f"{self.what}: ruleset {ruleset} of devfs {why}, it would see every device; "
                 "write it into /etc/devfs.rules and run service devfs restart"
             )
         for interface in self.jail.interfaces or ():
@@ -609,7 +613,7 @@ class _Item:
             self._wanted_cpuset() or now.cpuset,
             now.fstab if jail.fstab is None else self._lines() or (),
         )
-        if jail.devfs is not None and now.ruleset not in (self.system.rulesets or ()):
+        if jail.devfs is not None and not self._is_loaded(now.ruleset):
             after["ruleset (loaded)"] = list(self._rules())
         return before if now.defined else None, after
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._jail import host 
 from ansible_collections.twin.datacenter.plugins.module_utils._jail import life_host as life
 from ansible_collections.twin.datacenter.plugins.module_utils._jail.model import jail_config, parse_jail
 from ansible_collections.twin.datacenter.plugins.modules.jail import SUBJECT
+from tests.doubles.freebsd import devfs
 from tests.doubles.freebsd.host import FreebsdHost
 from tests.doubles.freebsd.kernel import Interface, Mount
 from tests.doubles.freebsd.kernel import Outcome as Told
@@ -53,13 +54,20 @@ FOREIGN = 'poudriere { path = "/"; persist; exec.start = "true"; }\n'
 CARD = {"bridge": "br0", "mac": "02:00:00:00:00:2a", "addresses": ["192.0.2.21/24"], "gateway": ["192.0.2.1"]}
 
 
-def server(files: Mapping[str, str] | None = None, up: tuple[str, ...] = (), **more: Any) -> FreebsdHost:
-    """With a jail web that is defined, and a foreign one that runs."""
+def server(
+    files: Mapping[str, str] | None = None, up: tuple[str, ...] = (), rules: Sequence[str] = (), **more: Any
+) -> FreebsdHost:
+    """With a jail web that is defined, and a foreign one that runs.
+
+    :param rules: of a ruleset with the number 77.
+    """
     folders = [f"/tank/machines/{name}/{place}" for name in ("web", "db") for place in ("root/dev", "data")]
     host = FreebsdHost(
         {FILE: CONFIG, **(files or {})}, folders=[*folders, f"{ROOT}/srv", f"{ROOT}/logs"], **more
     )
     host.kernel.interfaces.append(Interface("br0", kind="bridge"))
+    for rule in rules:
+        assert host.world.call(["devfs", "rule", "-s", "77", "add", *rule.split()]).rc == 0
     host.files["/etc/jail.conf"] = FOREIGN
     assert host.world.call(["jail", "-c", "poudriere"]).rc == 0
     for name in up:
@@ -287,10 +295,10 @@ def test_a_limit_that_the_kernel_does_not_let_go_is_told() -> None:
 def test_rules_of_a_jail_make_a_ruleset_which_hides_the_rest() -> None:
     host = up()
     run(host, devfs=["path bpf* unhide"])
-    assert host.files["/etc/devfs.rules"] == "[twin_web=100]\nadd include 4\nadd path 'bpf*' unhide\n"
-    assert (
-        host.world.call(["devfs", "rule", "-s", "100", "show"]).out == "100 include 4\n200 path bpf* unhide\n"
-    )
+    includes = "".join(f"add include {number}\n" for number in (1, 2, 3, 4))
+    assert host.files["/etc/devfs.rules"] == f"[twin_web=100]\n{includes}add path 'bpf*' unhide\n"
+    seen = {"bpf", "bpf0", "mem", "kmem", "ada0"} & {*devfs.nodes(host.world, f"{ROOT}/dev")}
+    assert seen == {"bpf", "bpf0"}
     assert 'devfs_ruleset = "100";' in host.files[FILE]
     assert said(host, devfs=["path bpf* unhide"]) == []
     host.world.call(["devfs", "rule", "-s", "100", "delset"])
@@ -529,6 +537,12 @@ REFUSALS: list[tuple[str, Callable[[], FreebsdHost], dict[str, Any], str]] = [
         "/etc/devfs.rules and run service devfs restart.",
     ),
     (
+        "ruleset hides nothing", lambda: server({}, rules=["include 4", "path bpf* unhide"]),
+        {"parameters": {"devfs_ruleset": 77}},
+        "jail web: ruleset 77 of devfs hides nothing, it would see every device; write it into "
+        "/etc/devfs.rules and run service devfs restart.",
+    ),
+    (
         "address used", lambda: server({"/etc/jail.conf.d/db.conf": OTHER}, up=("db",)),
         {"parameters": {"ip4.addr": "192.0.2.31"}},
         "jail web: jail db has the address 192.0.2.31; give one of them another.",
@@ -710,6 +724,41 @@ def test_a_ruleset_that_was_emptied_since_it_was_seen_stops_the_start() -> None:
     with pytest.raises(CommandFailed, match="ruleset 4 of devfs is empty, so it would see every device"):
         life.start(host, "web")
     clean(host)
+
+
+def test_a_ruleset_that_includes_the_usual_one_alone_stops_the_start() -> None:
+    """Its includes do not count, so it hides nothing."""
+    text = CONFIG.replace("persist;", "persist;\n    devfs_ruleset = 77;")
+    host = server({FILE: text}, rules=["include 4", "path bpf* unhide"])
+    with pytest.raises(
+        CommandFailed, match="ruleset 77 of devfs hides nothing, so it would see every device"
+    ):
+        life.start(host, "web")
+    assert names(host) == ["poudriere"]
+    clean(host)
+
+
+def test_a_jail_that_sees_what_its_ruleset_hides_is_ended() -> None:
+    host = server()
+    mount = host.world.programs["mount"]
+    host.world.programs["mount"] = lambda world, argv, stdin: mount(
+        world, [word for word in argv if not word.startswith("-oruleset")], stdin
+    )
+    with pytest.raises(TwinError) as error:
+        run(host, parameters={"ip4.addr": None}, interfaces=[CARD])
+    assert (
+        "jail web was ended as soon as it ran: it saw ada0, ada0p1, bpf in its /dev, which ruleset 4 of "
+        f"devfs hides; look what is mounted at {ROOT}/dev before it, and with which ruleset"
+    ) in str(error.value)
+    assert names(host) == ["poudriere"]
+    assert [each.name for each in host.kernel.interfaces if "web" in each.name] == []
+    clean(host)
+
+
+def test_links_that_a_jail_makes_in_its_dev_are_its_own() -> None:
+    host = server()
+    host.world.faults["ls"] = Fault(rc=0, out="fd/\nlog@\nnull\n", about="/dev")
+    assert said(host) == ["start jail web"]
 
 
 def test_a_step_that_lies_is_found_out() -> None:
