@@ -256,6 +256,17 @@ def test_a_change_of_the_card_restarts_the_jail() -> None:
     clean(host)
 
 
+def test_files_keep_their_permissions() -> None:
+    """Values of a jail may be nobody else's business."""
+    files = {name: "# mine\n" for name in ("/etc/rctl.conf", "/etc/devfs.rules", "/etc/fstab.web")}
+    host = server(files=files)
+    host.modes |= dict.fromkeys([FILE, *files], 0o600)
+    run(host, limits={"maxproc": 50}, devfs=["path bpf* unhide"], fstab=[DATA])
+    assert all("# mine\n" in host.files[file] != "# mine\n" for file in files)
+    run(host, state="present", limits={"maxproc": None}, parameters={"exec.clean": True})
+    assert {file: host.modes[file] for file in [FILE, *files]} == dict.fromkeys([FILE, *files], 0o600)
+
+
 # ---- limits, devices, boot --------------------------------------------------------------------
 
 
