@@ -89,7 +89,7 @@ def plan_jails(system: System, wanted: Wanted) -> Plan:
 
 
 def candidates(system: System, wanted: Wanted) -> dict[str, str]:
-    """The files that the plan would write, by jail, for jail(8) to judge."""
+    """The files that the plan would write, by jail, for jail(8) to judge, which reads them from no folder."""
     texts = {item.name: item.file() for item in _items(system, wanted) if item.jail.state != "absent"}
     return {name: text for name, text in texts.items() if text is not None}
 
@@ -184,11 +184,11 @@ class _Item:
         return self.jail.state != "absent" and any(each is not None for each in self.limits.values())
 
     def file(self) -> str | None:
-        """Its file as it is to be; None when it is so already."""
+        """Its file as it is to be, to be read from anywhere; None when it is so already."""
         changed = self._changed()
         if self.now.defined and not changed:
             return None
-        return configured(self.now.conf or Conf.parse(""), self.name, changed).text
+        return configured(self.now.conf or Conf.parse(""), self.name, changed).standalone
 
     # -- steps
 

@@ -210,6 +210,16 @@ def test_a_file_that_includes_others_is_understood() -> None:
     assert said(host, parameters={"exec.clean": True}) == []
 
 
+def test_a_file_may_be_included_from_beside_it() -> None:
+    """jail(8) judges what it reads from its standard input, which lies nowhere."""
+    host = server({FILE: f'.include "common";\n{CONFIG}', "/etc/jail.conf.d/common": "exec.clean;\n"})
+    assert said(host, parameters={"exec.clean": True, "allow.raw_sockets": True}) == [
+        "set allow.raw_sockets of jail web to true",
+        "start jail web",
+    ]
+    assert host.files[FILE].startswith('.include "common";\n# by hand')
+
+
 def test_a_broken_file_is_refused_with_file_and_line() -> None:
     host = server({FILE: "web {\n  path = /x\n}\n"})
     with pytest.raises(Refused, match=rf"{FILE} line 3"):
