@@ -15,6 +15,7 @@ from typing import Any
 
 from .._core.check import Check, check_of
 from .._core.errors import Refused
+from .._core.items import parse_items, purge_scope, refuse
 from .._core.values import parse_numbers, parse_size, print_numbers
 
 STATES = ("present", "started", "stopped", "frozen", "restarted", "absent")
@@ -214,24 +215,10 @@ def wanted_of(params: Mapping[str, Any]) -> Wanted:
 
     :raises Refused: with every fault at once.
     """
-    faults: list[str] = []
-    containers: list[Container] = []
-    for item in params["containers"]:
-        try:
-            containers.append(parse_container(item))
-        except Refused as error:
-            faults.append(str(error))
-    names = [container.name for container in containers]
-    faults += [
-        f"container {name}: it is listed twice; write it once."
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1
-    ]
-    if params.get("purge") and not params.get("scope"):
-        faults.append("purge: it needs a scope; name a pattern such as web-*.")
-    if faults:
-        raise Refused("\n".join(faults), faults=faults)
-    return Wanted(tuple(containers), str(params["scope"]) if params.get("purge") else None)
+    containers, faults = parse_items("container", params["containers"], parse_container)
+    scope, more = purge_scope(params)
+    refuse([*faults, *more])
+    return Wanted(containers, scope)
 
 
 def parse_container(item: Mapping[str, Any]) -> Container:

@@ -14,8 +14,9 @@ from .._core.host import Host, WritableHost
 from .._core.plan import Effect
 from .._jail import host as jails
 from .._jail import life_host as jail_life
+from .._jail.machine import jail_config
 from .._jail.model import CONFIG as JAILS
-from .._jail.model import Jail, jail_config, parse_jail
+from .._jail.model import Jail, parse_jail
 from .._jail.model import Wanted as Jails
 from .._jail.plan import plan_jails
 from .._lxc import host as lxc

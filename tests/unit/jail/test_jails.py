@@ -26,7 +26,8 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.module impor
 from ansible_collections.twin.datacenter.plugins.module_utils._core.plan import Effect
 from ansible_collections.twin.datacenter.plugins.module_utils._jail import host as jail
 from ansible_collections.twin.datacenter.plugins.module_utils._jail import life_host as life
-from ansible_collections.twin.datacenter.plugins.module_utils._jail.model import jail_config, parse_jail
+from ansible_collections.twin.datacenter.plugins.module_utils._jail.machine import jail_config
+from ansible_collections.twin.datacenter.plugins.module_utils._jail.model import parse_jail
 from ansible_collections.twin.datacenter.plugins.modules.jail import SUBJECT
 from tests.doubles.freebsd import devfs
 from tests.doubles.freebsd.host import FreebsdHost

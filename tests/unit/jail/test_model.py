@@ -16,14 +16,16 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.check import
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
 from ansible_collections.twin.datacenter.plugins.module_utils._jail import devfs, limits, network
 from ansible_collections.twin.datacenter.plugins.module_utils._jail.life_host import read_rulesets
+from ansible_collections.twin.datacenter.plugins.module_utils._jail.machine import (
+    jail_config,
+    resources_of,
+)
 from ansible_collections.twin.datacenter.plugins.module_utils._jail.model import (
     Found,
     exported,
-    jail_config,
     known_to_kernel,
     meaning,
     parse_jail,
-    resources_of,
     wanted_of,
 )
 from tests.doubles.freebsd.devfs import NODES, visible
