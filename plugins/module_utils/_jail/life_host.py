@@ -192,8 +192,13 @@ def addresses_of(kernel: Mapping[str, Known]) -> dict[str, str]:
 
 
 def _mounted(row: Sequence[str]) -> tuple[str, str]:
-    """Mount point and type of a line of fstab(5); vis(3) has written the path."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), row[1]), row[2]
+    """Mount point and type of a line of fstab(5)."""
+    return unvis(row[1]), row[2]
+
+
+def unvis(word: str) -> str:
+    """A path of fstab(5), which vis(3) has written."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), word)
 
 
 def leftovers(host: Host, name: str, look: Look) -> list[_Leftover]:

@@ -130,12 +130,14 @@ class _Jail:
         return f"a jail that is none of this pair ({own.source})"
 
     def lacking(self, host: Host, machine: Machine, pair: Pair) -> list[str]:
-        wanted = Jails((jail_of(machine, pair),))
+        jail = jail_of(machine, pair)
+        wanted = Jails((jail,))
         try:
             plan = plan_jails(jails.read(host, wanted), wanted)
         except CommandMissing:
             return ["it has no jails"]
-        return [step.sentence for step in plan.steps if step.effect is Effect.IMPOSSIBLE]
+        sentences = [step.sentence for step in plan.steps if step.effect is Effect.IMPOSSIBLE]
+        return sentences + _lacking_folders(host, jail, f"/{dataset_of(machine.name, pair)}")
 
     def start(self, host: WritableHost, name: str) -> None:
         jail_life.start(host, name)
@@ -267,6 +269,38 @@ def _delegated(machine: Machine) -> Mapping[str, str]:
             "write names and where the machine mounts them, such as {scratch: /scratch}",
         )
     return {str(name): str(point) for name, point in datasets.items()}
+
+
+def _lacking_folders(host: Host, jail: Jail, own: str) -> list[str]:
+    """What a host has not of the folders which a jail is to see of it, each as a sentence.
+
+    :param own: below this path everything comes along with the jail.
+    """
+    mounts = [line.split() for line in (*(jail.parameters.get("mount") or ()), *(jail.fstab or ()))]
+    paths = {jail_life.unvis(words[0]) for words in mounts if words[2] == "nullfs"}
+    sources = sorted(path for path in paths if not _below(path, own))
+    if not sources:
+        return []
+    there = host.run(["stat", "-f", "%N", *sources], ok=(0, 1)).out.splitlines()
+    columns = "mountpoint,mounted,canmount,jailed,name"
+    listed = host.run(["zfs", "list", "-H", "-o", columns, "-t", "filesystem"]).out.splitlines()
+    datasets = [row for row in (line.split("\t") for line in listed) if row[2] != "off" and row[3] != "on"]
+    missing = []
+    for path in sources:
+        above = [row for row in datasets if _below(path, row[0])]
+        nearest = [row for row in above if len(row[0]) == max(len(each[0]) for each in above)]
+        if path not in there:
+            missing.append(f"there is no {path}, which jail {jail.name} is to see; make it")
+        elif nearest and not any(mounted == "yes" for _point, mounted, *_rest in nearest):
+            point, name = nearest[0][0], nearest[0][-1]
+            missing.append(
+                f"{name} is not mounted at {point}, as jail {jail.name} needs; run zfs mount {name}"
+            )
+    return missing
+
+
+def _below(path: str, folder: str) -> bool:
+    return f"{path}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def jail_of(machine: Machine, pair: Pair) -> Jail:
