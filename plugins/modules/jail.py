@@ -19,6 +19,8 @@ description:
     else the jail is restarted, or that is left to its next start (O(jails[].apply)).
   - Jails are started and stopped by jail(8), and jls(8) is asked afterwards whether that is so. What a start
     that failed has left on the host (interfaces, mounts, addresses) is removed.
+  - A jail is not started with a ruleset of devfs(8) that hides nothing, and it is ended when it sees a device
+    in its C(/dev) which its ruleset hides.
   - Jails that were made by other means, such as those of /etc/jail.conf, are not touched; their names are
     refused.
   - Root file systems are neither made nor removed; they are data sets, see M(twin.datacenter.zfs_dataset).
