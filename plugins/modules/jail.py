@@ -19,6 +19,8 @@ description:
     else the jail is restarted, or that is left to its next start (O(jails[].apply)).
   - Jails are started and stopped by jail(8), and jls(8) is asked afterwards whether that is so. What a start
     that failed has left on the host (interfaces, mounts, addresses) is removed.
+  - A jail is not started with a ruleset of devfs(8) that hides nothing, and it is ended when it sees a device
+    in its C(/dev) which its ruleset hides.
   - Jails that were made by other means, such as those of /etc/jail.conf, are not touched; their names are
     refused.
   - Root file systems are neither made nor removed; they are data sets, see M(twin.datacenter.zfs_dataset).
@@ -98,7 +100,9 @@ options:
         type: dict
         default: {}
       cpuset:
-        description: Processors on which it may run, such as V(0-1,3).
+        description:
+          - Processors on which it may run, such as V(0-1,3), or V(all).
+          - They are changed while it runs. It is a command of its parameter C(exec.created).
         type: str
       devfs:
         description:
@@ -126,6 +130,14 @@ options:
             description: Whether it cannot be written inside.
             type: bool
             default: false
+      fstab:
+        description:
+          - Lines of fstab(5), all that its file of mounts is to say. Paths are those of the host.
+          - The file is the one that its parameter C(mount.fstab) names, by default C(/etc/fstab.NAME), which
+            goes with V(absent). Comments, and lines that mount the same, stay as they are.
+          - Without it the file is left alone.
+        type: list
+        elements: str
       datasets:
         description:
           - Data sets of ZFS that it manages itself. Their property C(jailed) must be on.
@@ -192,7 +204,8 @@ options:
         default: {}
   scope:
     description:
-      - The pattern of names within which O(purge) may remove jails, such as V(web-*).
+      - The pattern of names within which O(purge) may remove jails, such as V(web-*), and what is left
+        of jails whose files are gone.
       - Required with O(purge=true).
 seealso:
   - module: twin.datacenter.jail_info
@@ -306,6 +319,7 @@ JAIL = {
     "cpuset": {"type": "str"},
     "devfs": {"type": "list", "elements": "str"},
     "mounts": {"type": "list", "elements": "dict", "options": MOUNT},
+    "fstab": {"type": "list", "elements": "str"},
     "datasets": {"type": "list", "elements": "str"},
     "depend": {"type": "list", "elements": "str", "default": []},
     "boot": {"type": "bool"},

@@ -58,7 +58,8 @@ jails:
         memoryuse: 1073741824
 running:
   description:
-    - Those of them that run, with all parameters that the kernel has, and its limits by resource and action.
+    - Those of them that run, with all parameters that the kernel has, its limits by resource and action,
+      and the processors on which they run.
     - What differs from RV(jails) was changed in the running jail, or waits for its next start.
   type: list
   elements: dict
@@ -66,6 +67,7 @@ running:
   sample:
     - name: ssa
       jid: 3
+      cpuset: 0-3
       parameters:
         path: /tank/machines/ssa/root
         host.hostname: ssa.example.org
@@ -80,11 +82,12 @@ foreign:
   sample: [poudriere]
 leaks:
   description:
-    - Interfaces, mounts, addresses, limits and files with a number, which are left of jails that do not run.
+    - Interfaces, mounts, addresses, limits and files with a number, which are left of jails that do not run,
+      or whose files are gone.
   type: list
   elements: str
   returned: success
-  sample: [interface e0a_old of a jail that is gone]
+  sample: ["mount /tank/machines/old/root/dev of jail old, which is gone"]
 """
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import report

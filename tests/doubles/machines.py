@@ -157,7 +157,8 @@ class FreebsdServer(MachineServer, FreebsdHost):
 
     def __init__(self, name: str, link: Link, number: int, locks: str, release: str) -> None:
         # What lies in datasets does not travel here: the image's own folder is there from the start.
-        super().__init__(release=release, number=number, folders=["/tank/machines/ssa/root/dev"])
+        folders = [f"/tank/machines/ssa/root/{place}" for place in ("dev", "tmp")]
+        super().__init__(release=release, number=number, folders=folders)
         self.link = link
         link.servers[name] = self
         self.join(name, number, locks)

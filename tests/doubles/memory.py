@@ -115,10 +115,10 @@ class MemoryHost(WritableHost):
         below = path.rstrip("/") + "/"
         return sorted({name[len(below) :].split("/")[0] for name in self.files if name.startswith(below)})
 
-    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+    def write(self, path: str, text: str, mode: int | None = None) -> None:
         self._about_to(("write", path))
         self.files[path] = text
-        self.modes[path] = mode
+        self.modes[path] = self.modes.get(path, 0o644) if mode is None else mode
 
     def remove(self, path: str) -> None:
         self._about_to(("remove", path))

@@ -84,6 +84,13 @@ def running() -> FreebsdHost:
     return Server(old("web"), up=["web"])
 
 
+def shelved() -> FreebsdHost:
+    """A jail with a file of mounts, in which somebody wrote."""
+    text = OLD.replace("persist;", 'persist; mount.fstab = "/etc/fstab.web";')
+    mounts = f"# mine\n{ROOTS}/web/data {ROOTS}/web/root/srv nullfs ro\n"
+    return Server({file("web"): text, "/etc/fstab.web": mounts}, up=["web"])
+
+
 def stopped() -> FreebsdHost:
     return Server(old("web"))
 
@@ -135,11 +142,14 @@ CASES = [
         limits={"memoryuse": "1G", "pcpu": 200, "readbps": "10M"},
         mounts=[{"source": f"{ROOTS}/ssa/data", "target": "/srv"}],
         cpuset="0-1",
+        fstab=["tmpfs /tank/machines/ssa/root/srv tmpfs rw 0 0"],
         devfs=["path 'bpf*' unhide"],
         boot=True,
     )),
     case("unchanged", running, web(parameters={"ip4.addr": "192.0.2.30", "persist": 1})),
     case("changed in flight", running, web(parameters={"allow.raw_sockets": True, "exec.prepare": "true"})),
+    case("file of mounts changed", shelved, web(fstab=["tmpfs /tank/machines/web/root/srv tmpfs rw 0 0"])),
+    case("processors changed in flight", running, web(cpuset="0-1")),
     case("changed with restart", running, web(parameters={"exec.clean": True, "exec.prepare": "true"})),
     case("changed at next boot", running, web(parameters={"exec.clean": True}, apply="next_boot")),
     case("changed while stopped", stopped, web(parameters={"exec.clean": True}, state="stopped")),

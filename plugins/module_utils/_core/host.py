@@ -13,6 +13,7 @@ import contextlib
 import functools
 import os
 import shlex
+import stat
 import subprocess
 import tempfile
 import zlib
@@ -143,11 +144,13 @@ class WritableHost(Host):
         return expect(self.answer(argv, stdin, timeout), ok)
 
     @abstractmethod
-    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+    def write(self, path: str, text: str, mode: int | None = None) -> None:
         """Replace a file at once and for good: a power cut leaves the old or the new one.
 
         Missing folders above it are made, and all may look into them, whatever the umask: services
         that are not root read their files there.
+
+        :param mode: None: the mode and the owner of the file that is there; a new one has 0644.
         """
 
     @abstractmethod
@@ -213,15 +216,20 @@ class LocalReader(Host):
 class LocalHost(LocalReader, WritableHost):
     """Both halves of the machine that this code runs on."""
 
-    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+    def write(self, path: str, text: str, mode: int | None = None) -> None:
         target = Path(path)
         try:
             _make_folder(target.parent)
+            # A link is replaced; what it points to stays as it is.
+            old = target.lstat() if mode is None and target.is_file() and not target.is_symlink() else None
             handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
             try:
                 with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
                     file.write(text)
-                    os.fchmod(file.fileno(), mode)
+                    if old:
+                        os.fchown(file.fileno(), old.st_uid, old.st_gid)
+                    # After chown(2), which takes away setuid bits.
+                    os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode) if old else mode or 0o644)
                     file.flush()
                     os.fsync(file.fileno())
                 os.replace(name, target)
@@ -332,12 +340,14 @@ class SshHost(WritableHost):
     def listing(self, path: str) -> list[str]:
         return sorted(self.answer(["ls", "-1A", path], "", None).out.splitlines())
 
-    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+    def write(self, path: str, text: str, mode: int | None = None) -> None:
         script = (
-            'umask 022; mkdir -p "${1%/*}" && umask 077 && cat >"$1.new" && chmod "$2" "$1.new"'
+            'umask 022; mkdir -p "${1%/*}" && umask 077 || exit; rm -f "$1.new"; '
+            'if [ -z "$2" ] && [ -f "$1" ] && [ ! -L "$1" ]; then cp -p "$1" "$1.new" && cat >"$1.new"; '
+            'else cat >"$1.new" && chmod "${2:-644}" "$1.new"; fi'
             ' && sync "$1.new" && mv "$1.new" "$1" && sync "${1%/*}"'
         )
-        self.change(["sh", "-c", script, "sh", path, f"{mode:o}"], stdin=text)
+        self.change(["sh", "-c", script, "sh", path, "" if mode is None else f"{mode:o}"], stdin=text)
 
     def remove(self, path: str) -> None:
         script = 'rm -f "$1" && { [ ! -d "${1%/*}" ] || sync "${1%/*}"; }'

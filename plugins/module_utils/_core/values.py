@@ -148,6 +148,30 @@ def parse_label(value: str, what: str = "name") -> str:
     return value
 
 
+def parse_numbers(value: str, what: str = "list") -> frozenset[int]:
+    """Processors, or nodes of memory, in the list form of kernels: ``0-2,5``.
+
+    :raises Refused: when it is no such list.
+    """
+    if not re.fullmatch(r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*", value):
+        raise Refused(what, f"{value!r} is no list of numbers", "write one such as 0-1,3")
+    spans = (part.partition("-") for part in value.split(","))
+    return frozenset(
+        number for first, _dash, last in spans for number in range(int(first), int(last or first) + 1)
+    )
+
+
+def print_numbers(numbers: Iterable[int]) -> str:
+    """The shortest such list. Law: ``parse_numbers(print_numbers(n)) == n`` for those that are not empty."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and spans[-1][1] == number - 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+
+
 def doubles(values: Iterable[str]) -> list[str]:
     """Those values that occur more than once, sorted."""
     seen: set[str] = set()

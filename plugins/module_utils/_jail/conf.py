@@ -94,6 +94,16 @@ class Conf:
         block = self._block(jail)
         return self._edited([(block, "")]) if block else self
 
+    @property
+    def standalone(self) -> str:
+        """The text of a file that means the same wherever it is read: what it includes is named in full."""
+        folder = posixpath.dirname(self.source)
+        edits: list[tuple[Statement | Block, str]] = []
+        for statement in _includes(self.items):
+            names = (quote(posixpath.join(folder, text_of(word))) for word in statement.words)
+            edits.append((statement, f".include {', '.join(names)};"))
+        return self._edited(edits).text
+
     def _block(self, jail: str) -> Block | None:
         found = _only(_definitions(self), jail)
         block = found.block if found else None
@@ -250,6 +260,7 @@ def _only(definitions: Sequence[_Definition], jail: str) -> _Definition | None:
 
 
 def _includes(items: Sequence[Statement | Block]) -> Iterator[Statement]:
+    """The statements that read other files, in their order."""
     for item in items:
         if isinstance(item, Block):
             yield from _includes(item.items)

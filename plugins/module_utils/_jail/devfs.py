@@ -4,19 +4,33 @@
 """What jails see of /dev: rulesets of devfs(8), by name in /etc/devfs.rules, by number in the kernel.
 
 Pure. A ruleset that is not loaded is an empty one, which hides nothing: a jail with it sees every
-device of the server.
+device of the server. The source of facts is sys/fs/devfs/devfs_rule.c: what a ruleset includes is run, but
+what that includes is not (vfs.devfs.rule_depth is 1), so that one which includes the jails' ruleset alone
+hides nothing either.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 FILE = "/etc/devfs.rules"
 DEFAULT, VNET = 4, 5
 """Rulesets of /etc/defaults/devfs.rules: what a jail needs; the same and pf."""
+_BASE = (1, 2, 3, DEFAULT)
+"""Rulesets that together are the usual one: hide all, show what everybody needs, and terminals."""
+LISTING = (
+    "sysctl -n vfs.devfs.rule_depth; "
+    'for set in $(devfs rule showsets); do echo "[$set]"; devfs rule -s $set show; done'
+)
+"""What tells a shell to list all that is loaded."""
+_DANGEROUS = ("mem", "kmem", "io", "geom.ctl")
+"""With one of these a jail has its host; a ruleset that hides none of them hides nothing."""
 _FIRST, _LAST = 100, 65535
+_RULE = re.compile(r"\d+(?P<type>(?: type \S+)*)(?: path (?P<path>\S+))?(?P<acts>.*)")
 _HEAD = re.compile(r"\s*\[(?P<name>[^=\]]+)=(?P<number>\d+)\]\s*(#.*)?")
 
 
@@ -33,7 +47,8 @@ def number_of(values: Sequence[str]) -> int:
 
 def rules_of(declared: Sequence[str], vnet: bool) -> tuple[str, ...]:
     """The rules of a jail's own ruleset: those of every jail, then those declared."""
-    return (f"include {VNET if vnet else DEFAULT}", *declared)
+    sets = (*_BASE, VNET) if vnet else _BASE
+    return (*(f"include {number}" for number in sets), *declared)
 
 
 def parse(text: str) -> dict[str, tuple[int, tuple[str, ...]]]:
@@ -44,6 +59,50 @@ def parse(text: str) -> dict[str, tuple[int, tuple[str, ...]]]:
             rules = [" ".join(line.split()[1:]) for line in body if line.split()[:1] == ["add"]]
             found[match["name"]] = int(match["number"]), tuple(rule.replace("'", "") for rule in rules)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The rulesets that the kernel has.
+
+    :param rules: by number, as devfs(8) shows them: ``100 path bpf* unhide``.
+    :param depth: how deep it follows what a ruleset includes.
+    """
+
+    rules: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    depth: int = 1
+
+    @classmethod
+    def parse(cls, listing: str) -> Loaded:
+        """What `LISTING` lists."""
+        head, *parts = re.split(r"^\[(\d+)\]\n", listing, flags=re.MULTILINE)
+        rules = {
+            int(number): tuple(text.splitlines())
+            for number, text in zip(parts[::2], parts[1::2], strict=True)
+        }
+        return cls(rules, int(head) if head.strip().isdigit() else 1)
+
+    def hides(self, number: int, node: str) -> bool:
+        """Whether a ruleset surely hides a node; a rule about a type of devices may speak of each."""
+        return self._seen(number, node, {True}, self.depth) == {False}
+
+    def hides_nothing(self, number: int) -> bool:
+        """Whether a jail with this ruleset sees what nobody but the host may see."""
+        return not any(self.hides(number, node) for node in _DANGEROUS)
+
+    def _seen(self, number: int, node: str, seen: set[bool], depth: int) -> set[bool]:
+        """Whether a node may be seen, and may not, after the rules of a set."""
+        for rule in self.rules.get(number, ()):
+            said = _RULE.fullmatch(rule)
+            if said is None or not fnmatchcase(node, said["path"] or "*"):
+                continue
+            acts = said["acts"].split()
+            for word, visible in (("hide", False), ("unhide", True)):
+                if word in acts:
+                    seen = {visible} | (seen if said["type"] else set())
+            if "include" in acts and depth:
+                seen = self._seen(int(acts[acts.index("include") + 1]), node, seen, depth - 1)
+        return seen
 
 
 def choose(taken: Collection[int]) -> int:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +17,8 @@ from .._core.check import Check
 from .._core.errors import CommandMissing
 from .._core.host import Host, WritableHost, expect
 from .._core.plan import Step
-from . import devfs, limits
+from .._core.values import parse_numbers
+from . import devfs, fstab, limits
 from .boot import JAIL_ENABLE, JAIL_LIST, RCTL_ENABLE, boot_words
 from .conf import Conf
 from .life_host import (
@@ -25,13 +27,17 @@ from .life_host import (
     Look,
     addresses_of,
     clean_up,
+    gone,
     leftovers,
     load_file,
     load_path,
     look_around,
+    mounts_in_files,
+    note,
     parameters_of,
     prove_ruleset,
     read_kernel,
+    read_rulesets,
     reason,
     start,
     started_with,
@@ -46,7 +52,9 @@ from .model import (
     System,
     Values,
     Wanted,
+    cpuset_of,
     exported,
+    fstab_of,
     is_list,
     is_pseudo,
     is_switch,
@@ -77,8 +85,12 @@ def read(host: Host, wanted: Wanted) -> System:
     scoped = [name for name in files if wanted.scope is not None and fnmatchcase(name, wanted.scope)]
     names = list(dict.fromkeys([*declared, *scoped]))
     down = [name for name in names if name not in kernel or kernel[name].dying]
+    cards = any(jail.interfaces for jail in wanted.jails)
+    look = look_around(host, kernel) if down or cards or wanted.scope is not None else None
+    if look and wanted.scope is not None:
+        left = gone(host, look, {*kernel, *files, *names, *_of_others(host)})
+        names += [name for name in left if fnmatchcase(name, wanted.scope)]
     going = [name for name in names if name not in declared or declared[name].state == "absent"]
-    look = look_around(host, kernel) if down or any(jail.interfaces for jail in wanted.jails) else None
     live, off = _live_limits(host) if going or any(jail.limits for jail in wanted.jails) else ({}, "")
     kept = limits.parse_rules(host.read(limits.FILE) or "")
     rulesets = devfs.parse(host.read(devfs.FILE) or "")
@@ -86,13 +98,18 @@ def read(host: Host, wanted: Wanted) -> System:
     for name in names:
         number, rules = rulesets.get(devfs.name_of(name), (0, ()))
         found[name] = replace(
-            _found(host, name, kernel.get(name), look),
+            _found(host, name, kernel.get(name), look, declared.get(name)),
             within=tuple(within(kernel, name)),
             live_limits=live.get(name, {}),
             kept_limits=kept.get(name, {}),
             ruleset=number,
             rules=rules,
         )
+    pinned = [name for name, each in found.items() if each.up and _is_pinned(each, declared.get(name))]
+    cpuset = {}
+    if pinned or any(_is_pinned(Found(name), jail) for name, jail in declared.items()):
+        cpuset = _cpusets(host, pinned)
+        found |= {name: replace(found[name], cpuset=cpuset[name]) for name in pinned}
     boot, switches = _at_boot(host) if _speaks_of_boot(wanted, going) else ((), {})
     system = System(
         jails={name: each for name, each in found.items() if each != Found(name)},
@@ -100,9 +117,10 @@ def read(host: Host, wanted: Wanted) -> System:
         everyone=_everyone(host, wanted) if not boot and any(jail.boot for jail in wanted.jails) else (),
         switches=switches,
         limits_off=off,
-        rulesets=_rulesets(host) if down or _speaks_of_rulesets(wanted) else None,
+        rulesets=read_rulesets(host) if down or _speaks_of_rulesets(wanted) else None,
         reserved=frozenset(number for number, _rules in rulesets.values()) | {*range(devfs.VNET + 1)},
         epairs=_pairs(host, files) if any(jail.interfaces for jail in wanted.jails) else {},
+        cpuset=cpuset.get("", frozenset()),
         addresses=addresses_of(kernel),
         interfaces=None if look is None else frozenset(look.interfaces),
         elsewhere=_elsewhere(host, found.values()),
@@ -124,9 +142,11 @@ def read_info(host: Host, params: Mapping[str, Any]) -> dict[str, Any]:
     kept = limits.parse_rules(host.read(limits.FILE) or "")
     boot, _switches = _at_boot(host)
     live, _off = _live_limits(host)
+    cpusets = _cpusets(host, [name for name in files if name in kernel and not kernel[name].dying])
     found = {
         name: replace(
             _found(host, name, kernel.get(name), look),
+            cpuset=cpusets.get(name, frozenset()),
             kept_limits=kept.get(name, {}),
             live_limits=live.get(name, {}),
         )
@@ -142,30 +162,45 @@ def read_info(host: Host, params: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _found(host: Host, name: str, known: Known | None, look: Look | None) -> Found:
+def _found(
+    host: Host, name: str, known: Known | None, look: Look | None, declared: Jail | None = None
+) -> Found:
     own = load_file(host, name)
     parameters = parameters_of(own, name)
     down = known is None or known.dying
+    started = started_with(host, name, known.jid) if known and not down else None
+    running = parameters
+    if started and not (own and own.text == started.text):
+        running = parameters_of(load_file(host, name, started.text), name)
+    file = fstab_of(declared, parameters)
     return Found(
         name=name,
         state="stopped" if known is None else "dying" if known.dying else "running",
         jid=known.jid if known else 0,
         conf=own,
         configured=parameters,
-        running=parameters if known is None or down else _running(host, name, known.jid, own, parameters),
+        running=running,
         kernel={} if known is None or down else known.parameters,
+        fstab=fstab.mounts(host.read(file) or "") if file else (),
+        mounted=started.mounts if started else mounts_in_files(host, parameters),
         left=tuple(each.what for each in leftovers(host, name, look)) if down and look else (),
     )
 
 
-def _running(
-    host: Host, name: str, jid: int, own: Conf | None, parameters: dict[str, Values]
-) -> dict[str, Values]:
-    """The parameters of that file; the present ones when nobody wrote it down."""
-    text = started_with(host, name, jid)
-    if text is None or (own is not None and text == own.text):
-        return parameters
-    return parameters_of(load_file(host, name, text), name)
+def _is_pinned(found: Found, declared: Jail | None) -> bool:
+    """Whether it is, or is to be, on some of the processors only."""
+    created = declared.parameters.get("exec.created") if declared else None
+    return bool(cpuset_of(created) or cpuset_of(found.running.get("exec.created")))
+
+
+def _cpusets(host: Host, names: Sequence[str]) -> dict[str, frozenset[int]]:
+    """The processors of the host, under an empty name, and those of jails that run; by one command."""
+    asked = ["cpuset -g -r", *(f"cpuset -g -j {shlex.quote(name)}" for name in names)]
+    answered = host.run(["sh", "-c", " && ".join(asked)]).out
+    masks = re.findall(r"^\S+ -?\d+(?: root)? mask: ([\d, ]+)$", answered, re.MULTILINE)
+    return {
+        name: parse_numbers(mask.replace(" ", "")) for name, mask in zip(("", *names), masks, strict=True)
+    }
 
 
 def _live_limits(host: Host) -> tuple[dict[str, dict[str, int]], str]:
@@ -202,10 +237,6 @@ def _everyone(host: Host, wanted: Wanted) -> tuple[str, ...]:
     return tuple(name for name in common.jails if name not in listed) if common else ()
 
 
-def _rulesets(host: Host) -> frozenset[int]:
-    return frozenset(int(word) for word in host.run(["devfs", "rule", "showsets"]).out.split())
-
-
 def _pairs(host: Host, files: Iterable[str]) -> dict[str, frozenset[int]]:
     return {name: pairs_in(host.read(f"{CONFIG}/{name}.conf") or "") for name in files}
 
@@ -218,6 +249,13 @@ def _elsewhere(host: Host, found: Collection[Found]) -> dict[str, str]:
     text = host.read(COMMON) if new else None
     common = {name: COMMON for name in Conf.parse(text or "", COMMON).jails if name in new}
     return common | {name: file for name, file in files.items() if file.removeprefix("/etc/") in present}
+
+
+def _of_others(host: Host) -> set[str]:
+    """Jails that are defined in files of other places."""
+    files = [match[1] for each in host.listing("/etc") if (match := re.fullmatch(r"jail\.(.+)\.conf", each))]
+    common = load_path(host, COMMON)
+    return {*files, *(common.jails if common else ())}
 
 
 def _judged(host: Host, system: System, wanted: Wanted, known: set[str]) -> System:
@@ -244,9 +282,13 @@ def _leaks(
     host: Host, found: Mapping[str, Found], known: set[str], look: Look, live: Mapping[str, Any]
 ) -> list[str]:
     """What is left of jails that do not run, and of those that nobody knows any more."""
+    lost = gone(host, look, {*known, *found, *_of_others(host)})
     leaks = [f"{what} of jail {name}" for name, each in found.items() for what in each.left]
+    leaks += [
+        f"{each.what} of jail {name}, which is gone" for name in lost for each in leftovers(host, name, look)
+    ]
     cables = {port for port in look.interfaces if re.fullmatch(r"e\d+a_.+", port)}
-    owned = {port for name in known for port in ports_of(name, look.interfaces)}
+    owned = {port for name in (*known, *lost) for port in ports_of(name, look.interfaces)}
     leaks += [f"interface {port} of a jail that is gone" for port in sorted(cables - owned)]
     leaks += [f"limits of jail {name}, which is gone" for name in sorted(set(live) - known)]
     ids = [match[1] for each in host.listing("/var/run") if (match := re.fullmatch(r"jail_(.+)\.id", each))]
@@ -268,6 +310,11 @@ def apply(host: WritableHost, step: Step) -> dict[str, Any] | None:
                 _set_live(host, args["name"], args["parameters"])
         case "live":
             _set_live(host, args["name"], args["parameters"])
+        case "fstab":
+            _remember(host, args["name"])
+            _edit(host, args["path"], lambda text: fstab.edit(text, args["lines"]))
+        case "cpuset":
+            host.change(["cpuset", "-l", args["cpuset"], "-j", args["name"]])
         case "limit":
             _limit(host, args)
         case "devfs":
@@ -314,13 +361,18 @@ def define(host: WritableHost, jail: Jail) -> None:
 def _configure(host: WritableHost, name: str, parameters: Mapping[str, Sequence[str] | None]) -> None:
     path = f"{CONFIG}/{name}.conf"
     text = host.read(path)
-    known = read_kernel(host).get(name) if text is not None else None
-    if known and not known.dying and started_with(host, name, known.jid) is None:
-        # The last moment at which what the jail was started with can still be known.
-        host.write(f"{RUNNING}/{name}", f"{known.jid}\n{text}", 0o600)
+    if text is not None:
+        _remember(host, name)
     after = configured(load_file(host, name) or Conf.parse("", path), name, parameters).text
     if after != text:
         host.write(path, after)
+
+
+def _remember(host: WritableHost, name: str) -> None:
+    """The last moment at which what a jail was started with can still be known."""
+    known = read_kernel(host).get(name)
+    if known and not known.dying and started_with(host, name, known.jid) is None:
+        note(host, name, known.jid)
 
 
 def _set_live(host: WritableHost, name: str, parameters: Mapping[str, Sequence[str]]) -> None:
@@ -344,10 +396,7 @@ def _limit(host: WritableHost, args: Mapping[str, Any]) -> None:
             _drop_rules(host, rule)
         if amount is not None:
             host.change(["rctl", "-a", f"{rule}={amount}"])
-    text = host.read(limits.FILE) or ""
-    after = limits.edit_rules(text, args["name"], {args["rule"]: amount})
-    if after != text:
-        host.write(limits.FILE, after)
+    _edit(host, limits.FILE, lambda text: limits.edit_rules(text, args["name"], {args["rule"]: amount}))
 
 
 def _drop_rules(host: WritableHost, which: str) -> None:
@@ -359,10 +408,7 @@ def _drop_rules(host: WritableHost, which: str) -> None:
 
 def _make_ruleset(host: WritableHost, args: Mapping[str, Any]) -> None:
     number, rules = args["number"], args["rules"]
-    text = host.read(devfs.FILE) or ""
-    after = devfs.edit(text, args["name"], number, rules)
-    if after != text:
-        host.write(devfs.FILE, after)
+    _edit(host, devfs.FILE, lambda text: devfs.edit(text, args["name"], number, rules))
     _forget_ruleset(host, number)
     for rule in rules:
         host.change(["devfs", "rule", "-s", str(number), "add", *rule.split()])
@@ -393,12 +439,14 @@ def _set_boot(host: WritableHost, words: Mapping[str, str]) -> None:
 def _undefine(host: WritableHost, name: str) -> None:
     """Remove the file of a jail, its limits and its ruleset."""
     _drop_rules(host, f"jail:{name}")
-    _rewrite(host, limits.FILE, lambda text: limits.forget(text, name))
+    _edit(host, limits.FILE, lambda text: limits.forget(text, name))
     number, _rules = devfs.parse(host.read(devfs.FILE) or "").get(devfs.name_of(name), (0, ()))
     if number:
-        _rewrite(host, devfs.FILE, lambda text: devfs.edit(text, name, 0, ()))
+        _edit(host, devfs.FILE, lambda text: devfs.edit(text, name, 0, ()))
         _forget_ruleset(host, number)
     own = load_file(host, name)
+    if parameters_of(own, name).get("mount.fstab") == (fstab.file_of(name),):
+        host.remove(fstab.file_of(name))
     path = f"{CONFIG}/{name}.conf"
     rest = own.without(name) if own else None
     if rest is not None and rest.jails:
@@ -408,7 +456,8 @@ def _undefine(host: WritableHost, name: str) -> None:
     host.remove(f"{RUNNING}/{name}")
 
 
-def _rewrite(host: WritableHost, path: str, edit: Callable[[str], str]) -> None:
-    text = host.read(path)
-    if text is not None and edit(text) != text:
-        host.write(path, edit(text))
+def _edit(host: WritableHost, path: str, edit: Callable[[str], str]) -> None:
+    text = host.read(path) or ""
+    after = edit(text)
+    if after != text:
+        host.write(path, after)

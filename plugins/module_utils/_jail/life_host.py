@@ -12,22 +12,22 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from .._core import check as asking
 from .._core.check import Check
-from .._core.errors import CommandFailed, TwinError
+from .._core.errors import CommandFailed, Refused, TwinError
 from .._core.host import Host, Output, WritableHost
-from . import conf, devfs
+from . import conf, devfs, fstab
 from .conf import Conf, load
-from .model import CONFIG, Values, meaning
+from .model import CONFIG, Values, machine_of, meaning
 from .network import ports_of, unnamed_pairs
 
 RUNNING = "/var/run/twin/jail"
-"""The file with which each jail was started; gone with the boot, as the jails are."""
+"""Notes of what each jail was started with; gone with the boot, as the jails are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +101,43 @@ def parameters_of(own: Conf | None, name: str) -> dict[str, Values]:
     return conf.parameters(own, name) if own is not None and name in own.jails else {}
 
 
-def started_with(host: Host, name: str, jid: int | None = None) -> str | None:
-    """The file with which the jail of this number was started, if it was us who started it.
+@dataclass(frozen=True, slots=True)
+class Note:
+    """With what a jail was started.
+
+    :param text: its file.
+    :param mounts: what its files of mounts said.
+    """
+
+    text: str
+    mounts: tuple[str, ...]
+
+
+def note(host: WritableHost, name: str, jid: int) -> None:
+    """Write down what a jail is started with.
+
+    :param jid: 0 while nobody knows it.
+    """
+    text = host.read(f"{CONFIG}/{name}.conf") or ""
+    mounts = mounts_in_files(host, parameters_of(load_file(host, name), name))
+    host.write(f"{RUNNING}/{name}", f"{jid} {json.dumps(mounts)}\n{text}", 0o600)
+
+
+def started_with(host: Host, name: str, jid: int | None = None) -> Note | None:
+    """What the jail of this number was started with, if it was us who started it.
 
     :param jid: None for whichever was started last.
     """
-    owner, newline, text = (host.read(f"{RUNNING}/{name}") or "").partition("\n")
-    return text if newline and (jid is None or owner == str(jid)) else None
+    head, newline, text = (host.read(f"{RUNNING}/{name}") or "").partition("\n")
+    owner, _blank, mounts = head.partition(" ")
+    known = newline and (jid is None or owner == str(jid))
+    return Note(text, tuple(json.loads(mounts or "[]"))) if known else None
+
+
+def mounts_in_files(host: Host, definition: Mapping[str, Values]) -> tuple[str, ...]:
+    """What the files say that ``mount.fstab`` names."""
+    files = definition.get("mount.fstab", ())
+    return tuple(line for file in files for line in fstab.mounts(host.read(file) or ""))
 
 
 # ---- what a jail leaves behind -----------------------------------------------------------------
@@ -162,15 +192,20 @@ def addresses_of(kernel: Mapping[str, Known]) -> dict[str, str]:
 
 
 def _mounted(row: Sequence[str]) -> tuple[str, str]:
-    """Mount point and type of a line of fstab(5); vis(3) has written the path."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), row[1]), row[2]
+    """Mount point and type of a line of fstab(5)."""
+    return unvis(row[1]), row[2]
+
+
+def unvis(word: str) -> str:
+    """A path of fstab(5), which vis(3) has written."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), word)
 
 
 def leftovers(host: Host, name: str, look: Look) -> list[_Leftover]:
     """What a jail that does not run has left on its host."""
-    started = started_with(host, name)
-    confs = [load_file(host, name), *([load_file(host, name, started)] if started is not None else [])]
-    definitions = [parameters_of(own, name) for own in confs]
+    own = load_file(host, name)
+    present = parameters_of(own, name)
+    definitions = [_with_mounts(present, mounts_in_files(host, present)), *_noted(host, name)]
     ports = ports_of(name, look.interfaces)
     for definition in definitions:
         ports += unnamed_pairs(name, definition.get("exec.prestart", ()), look.interfaces)
@@ -179,7 +214,9 @@ def leftovers(host: Host, name: str, look: Look) -> list[_Leftover]:
     # Two jails may share a root file system; what is mounted in it is of the one that runs.
     mine = [each for each in definitions if not look.roots & {*each.get("path", ())}]
     # By type too: the root file system of a jail may itself be a mount point, below another one of the jail.
-    mounts = {mount for definition in mine for mount in _mounts(host, definition)}
+    mounts = {mount for definition in mine for mount in _mounts(definition)}
+    if own is None:
+        mounts |= {mount for mount, machine in _mounts_of_machines(look) if machine == name}
     found += [
         _Leftover(f"mount {mount[0]}", ("umount", mount[0]))
         for mount in reversed(look.mounts)
@@ -194,13 +231,45 @@ def leftovers(host: Host, name: str, look: Look) -> list[_Leftover]:
     return found
 
 
-def _mounts(host: Host, definition: Mapping[str, Values]) -> list[tuple[str, str]]:
+def gone(host: Host, look: Look, known: Collection[str]) -> list[str]:
+    """Jails whose file is gone and of which something may be left here: those with a note of their start,
+    and machines with something mounted below their root.
+
+    :param known: names that run, or that some file defines; these are not gone.
+    """
+    machines = {machine for _mount, machine in _mounts_of_machines(look)}
+    return sorted({*host.listing(RUNNING), *machines} - {*known})
+
+
+def _mounts_of_machines(look: Look) -> list[tuple[tuple[str, str], str]]:
+    """What is mounted in the root file systems of machines that do not run; those themselves are data."""
+    found = [(mount, machine_of(mount[0])) for mount in look.mounts if mount[1] != "zfs"]
+    return [
+        (mount, machine)
+        for mount, machine in found
+        if machine and not any(f"{mount[0]}/".startswith(f"{root}/") for root in look.roots - {"/"})
+    ]
+
+
+def _noted(host: Host, name: str) -> list[dict[str, Values]]:
+    """The definition with which a jail was started last, if that was written down and can still be read."""
+    started = started_with(host, name)
+    if started is None:
+        return []
+    try:
+        return [_with_mounts(parameters_of(load_file(host, name, started.text), name), started.mounts)]
+    except Refused:  # what it included is gone
+        return []
+
+
+def _with_mounts(definition: Mapping[str, Values], mounts: Values) -> dict[str, Values]:
+    return {**definition, "mount": (*definition.get("mount", ()), *mounts)}
+
+
+def _mounts(definition: Mapping[str, Values]) -> list[tuple[str, str]]:
     """Where the definition of a jail mounts what type of file system."""
     root = (definition.get("path") or ("",))[-1].rstrip("/")
-    lines = list(definition.get("mount", ()))
-    for file in definition.get("mount.fstab", ()):
-        lines += (host.read(file) or "").splitlines()
-    rows = [line.split() for line in lines if not line.lstrip().startswith("#")]
+    rows = [line.split() for line in definition.get("mount", ())]
     places = {"mount.devfs": "dev", "mount.fdescfs": "dev/fd", "mount.procfs": "proc"}
     return [_mounted(row) for row in rows if len(row) > 2] + [
         (f"{root}/{place}", key.removeprefix("mount."))
@@ -262,16 +331,16 @@ def start(host: WritableHost, name: str, timeout: float = 300) -> None:
     if running(host, name):
         return
     path = f"{CONFIG}/{name}.conf"
-    text = host.read(path)
     definition = parameters_of(load_file(host, name), name)
-    if text is None or not definition:
+    if not definition:
         raise TwinError(f"jail {name} cannot be started", f"{path} does not define it", "define it first")
-    if meaning("mount.devfs", definition.get("mount.devfs", ("false",))) == ("true",):
-        prove_ruleset(host, name, devfs.number_of(definition.get("devfs_ruleset", ())))
+    devices = meaning("mount.devfs", definition.get("mount.devfs", ("false",))) == ("true",)
+    number = devfs.number_of(definition.get("devfs_ruleset", ()))
+    loaded = prove_ruleset(host, name, number) if devices else None
     clean_up(host, name)
     log = (definition.get("exec.consolelog") or ("",))[-1]
     seen = len(host.read(log) or "") if log else 0
-    host.write(f"{RUNNING}/{name}", f"0\n{text}", 0o600)
+    note(host, name, 0)
     output = _create(host, path, name, timeout)
     known = read_kernel(host).get(name)
     if known is None or known.dying:
@@ -285,7 +354,9 @@ def start(host: WritableHost, name: str, timeout: float = 300) -> None:
             rc=output.rc,
             stderr="\n".join((output.err + said).splitlines()[-20:]),
         )
-    host.write(f"{RUNNING}/{name}", f"{known.jid}\n{text}", 0o600)
+    note(host, name, known.jid)
+    if loaded:
+        _prove_devices(host, name, f"{known.parameters['path'][-1].rstrip('/')}/dev", number, loaded)
 
 
 def _create(host: WritableHost, path: str, name: str, timeout: float) -> Output:
@@ -303,21 +374,45 @@ def _create(host: WritableHost, path: str, name: str, timeout: float) -> Output:
         time.sleep(asking.PAUSE)
 
 
-def prove_ruleset(host: Host, name: str, number: int) -> None:
-    """See that a ruleset hides something.
+def read_rulesets(host: Host) -> devfs.Loaded:
+    """The rulesets that are loaded, by one command however many there are."""
+    return devfs.Loaded.parse(host.run(["sh", "-c", devfs.LISTING]).out)
 
-    :raises CommandFailed: when it is empty, which is how the kernel takes one that it does not know.
+
+def prove_ruleset(host: Host, name: str, number: int) -> devfs.Loaded:
+    """See that a ruleset hides something, before anything is seen through it.
+
+    :returns: all that are loaded.
+    :raises CommandFailed: when it hides nothing, as one does that is not loaded.
     """
-    output = host.run(["devfs", "rule", "-s", str(number), "show"], ok=(0, 1))
-    if not output.out.strip():
+    loaded = read_rulesets(host)
+    if loaded.hides_nothing(number):
+        how = "hides nothing" if loaded.rules.get(number) else "is empty"
         raise CommandFailed(
             f"jail {name} is not started",
-            f"ruleset {number} of devfs is empty, so it would see every device of the host",
+            f"ruleset {number} of devfs {how}, so it would see every device of the host",
             "write it into /etc/devfs.rules and run service devfs restart",
-            command=list(output.argv),
-            rc=output.rc,
-            stderr=output.err,
         )
+    return loaded
+
+
+def _prove_devices(host: WritableHost, name: str, place: str, number: int, loaded: devfs.Loaded) -> None:
+    """See that a jail sees no device which its ruleset hides; whatever the rules say, its own /dev tells.
+
+    :raises CommandFailed: when it does; the jail is ended by then, and swept.
+    """
+    # What is no device has a mark behind its name; a link or a socket is the jail's own.
+    nodes = [node for node in host.run(["ls", "-1AF", place]).out.split() if node[-1] not in "/@=|*"]
+    seen = [node for node in nodes if loaded.hides(number, node)]
+    if not seen:
+        return
+    host.change(["jail", "-R", name], ok=range(256))
+    clean_up(host, name)
+    raise CommandFailed(
+        f"jail {name} was ended as soon as it ran",
+        f"it saw {', '.join(seen[:3])} in its /dev, which ruleset {number} of devfs hides",
+        f"look what is mounted at {place} before it, and with which ruleset",
+    )
 
 
 def stop(host: WritableHost, name: str, timeout: int = 60) -> bool:

@@ -12,15 +12,17 @@ import functools
 import ipaddress
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._core.check import Check, check_of
 from .._core.errors import Refused
-from .._core.values import doubles
+from .._core.items import parse_items, purge_scope, refuse
+from .._core.values import parse_numbers, print_numbers
+from . import fstab
 from .conf import Conf
-from .devfs import VNET
+from .devfs import Loaded
 from .limits import check_limit, rule_of
 from .network import Interface, parse_interfaces
 
@@ -44,6 +46,8 @@ _SYSTEMS = frozenset({"host", "ip4", "ip6", "vnet", "sysvmsg", "sysvsem", "sysvs
 _PSEUDO = re.compile(
     r"exec\..+|mount(\..+)?|vnet\.interface|interface|depend|stop\.timeout|zfs\.dataset|command"
 )
+_MACHINE = re.compile(r"/[^/]+/machines/([^/]+)/root(/.*)?")
+_CPUSET = re.compile(r"(?:/usr/bin/)?cpuset -l (\S+) -j \S+")
 _OWN = frozenset({"name", "jid", "dying", "parent", "children.cur", "cpuset.id", "allow.dying"})
 """What is not a jail's to declare: its name is that of the item, the others the kernel gives out."""
 
@@ -114,6 +118,23 @@ def _address(value: str) -> str:
     return f"{interface}{sign}{address}{match[2].rstrip()}"
 
 
+def cpuset_of(commands: Values | None) -> str:
+    """The processors which commands of exec.created give a jail, as cpuset(1) takes them; empty: none do."""
+    lists = [match[1] for match in map(_CPUSET.fullmatch, commands or ()) if match]
+    return lists[-1] if lists else ""
+
+
+def without_cpuset(commands: Values | None) -> Values | None:
+    """The other commands; None when there are no others."""
+    return tuple(each for each in commands or () if not _CPUSET.fullmatch(each)) or None
+
+
+def machine_of(path: str) -> str:
+    """The machine in whose root file system (``/POOL/machines/NAME/root``) a path lies; empty: in none."""
+    match = _MACHINE.fullmatch(path)
+    return match[1] if match else ""
+
+
 # ---- what was declared ------------------------------------------------------------------------
 
 
@@ -126,6 +147,7 @@ class Jail:
     :param interfaces: of its own network stack; None: not declared.
     :param limits: amounts by resource of rctl(8); None: the limit is to be removed.
     :param devfs: rules for what it sees of /dev; None: not declared.
+    :param fstab: all lines of its file of mounts; None: not declared.
     :param depend: jails that run before it and stop after it, where they are on this host.
     :param boot: whether it is in jail_list; None: left alone.
     :param apply: ``now`` restarts it when a change needs that, ``next_boot`` leaves that to its next start.
@@ -140,6 +162,7 @@ class Jail:
     interfaces: tuple[Interface, ...] | None = None
     limits: Mapping[str, int | None] = field(default_factory=dict)
     devfs: tuple[str, ...] | None = None
+    fstab: tuple[str, ...] | None = None
     depend: tuple[str, ...] = ()
     boot: bool | None = None
     apply: str = "now"
@@ -166,20 +189,10 @@ def wanted_of(params: Mapping[str, Any]) -> Wanted:
 
     :raises Refused: with every fault at once.
     """
-    faults: list[str] = []
-    jails: list[Jail] = []
-    for item in params["jails"]:
-        try:
-            jails.append(parse_jail(item))
-        except Refused as error:
-            faults.append(str(error))
-    faults += [f"jail {name}: it is listed twice; write it once." for name in doubles(j.name for j in jails)]
-    faults += _shared(jails)
-    if params.get("purge") and not params.get("scope"):
-        faults.append("purge: it needs a scope; name a pattern such as web-*.")
-    if faults:
-        raise Refused("\n".join(faults), faults=faults)
-    return Wanted(tuple(jails), str(params["scope"]) if params.get("purge") else None)
+    jails, faults = parse_items("jail", params["jails"], parse_jail)
+    scope, more = purge_scope(params)
+    refuse([*faults, *_shared(jails), *more])
+    return Wanted(jails, scope)
 
 
 def _shared(jails: Sequence[Jail]) -> list[str]:
@@ -217,6 +230,9 @@ def parse_jail(item: Mapping[str, Any]) -> Jail:
         raise Refused(f"devfs_ruleset of {what}", f"{ruleset[0]!r} is no number", "write one such as 4")
     if devfs is not None and ruleset:
         raise Refused(f"devfs of {what}", "it names a ruleset too", "write either devfs or devfs_ruleset")
+    lines = item.get("fstab")
+    if lines is not None and len(parameters.get("mount.fstab") or ()) > 1:
+        raise Refused(f"fstab of {what}", "mount.fstab names several files", "name one")
     return Jail(
         name=name,
         state=_choice(item.get("state") or "started", STATES, f"state of {what}"),
@@ -224,6 +240,7 @@ def parse_jail(item: Mapping[str, Any]) -> Jail:
         interfaces=parse_interfaces(name, item["interfaces"]) if item.get("interfaces") is not None else None,
         limits={key: check_limit(key, value, what) for key, value in (item.get("limits") or {}).items()},
         devfs=None if devfs is None else tuple(_devfs_rule(str(rule), what) for rule in devfs),
+        fstab=None if lines is None else tuple(fstab.check(str(line), what) for line in lines),
         depend=_depend(name, item.get("depend") or ()),
         boot=item.get("boot"),
         apply=_choice(item.get("apply") or "now", ("now", "next_boot"), f"apply of {what}"),
@@ -318,10 +335,8 @@ def _desugar(parameters: dict[str, Values | None], item: Mapping[str, Any], root
             parameters.setdefault(key, values)
     if item.get("cpuset") is not None:
         cpus = str(item["cpuset"])
-        if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", cpus):
-            raise Refused(
-                f"cpuset of {what}", f"{cpus!r} is no list of processors", "write one such as 0-1,3"
-            )
+        if cpus != "all":
+            cpus = print_numbers(parse_numbers(cpus, f"cpuset of {what}"))
         created.append(f"/usr/bin/cpuset -l {cpus} -j {name}")
     _add(parameters, "exec.created", created)
 
@@ -392,6 +407,9 @@ class Found:
     :param running: those of the file with which it was started; the present ones when nobody wrote
         that down.
     :param kernel: its parameters as jls(8) shows them.
+    :param fstab: what its file of mounts says, the one that is declared or else configured.
+    :param mounted: what the file of mounts said with which it was started.
+    :param cpuset: processors on which it runs; empty: nobody asked.
     :param within: jails that run in it.
     :param left: what an earlier run left behind on the host, of a jail that does not run.
     :param live_limits: amounts that the kernel has, by rule (``memoryuse:deny``).
@@ -407,6 +425,9 @@ class Found:
     configured: Mapping[str, Values] = field(default_factory=dict)
     running: Mapping[str, Values] = field(default_factory=dict)
     kernel: Mapping[str, Values] = field(default_factory=dict)
+    fstab: tuple[str, ...] = ()
+    mounted: tuple[str, ...] = ()
+    cpuset: frozenset[int] = frozenset()
     within: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     live_limits: Mapping[str, int] = field(default_factory=dict)
@@ -434,9 +455,10 @@ class System:
     :param everyone: jails that are started at boot because jail_list is empty.
     :param switches: of rc.conf(5), whether they are on.
     :param limits_off: why the host enforces no limits; empty: it does, or nobody asked.
-    :param rulesets: numbers of devfs that are loaded; None: nobody asked.
+    :param rulesets: of devfs that are loaded; None: nobody asked.
     :param reserved: numbers of rulesets that are not free.
     :param epairs: numbers of pairs that each file speaks of, by jail.
+    :param cpuset: processors of the host; empty: nobody asked.
     :param addresses: of jails that run, with the name of the jail.
     :param interfaces: of the host; None: nobody asked.
     :param parameters: names that the kernel knows; None: nobody asked.
@@ -449,9 +471,10 @@ class System:
     everyone: tuple[str, ...] = ()
     switches: Mapping[str, bool] = field(default_factory=dict)
     limits_off: str = ""
-    rulesets: frozenset[int] | None = None
+    rulesets: Loaded | None = None
     reserved: frozenset[int] = frozenset()
     epairs: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    cpuset: frozenset[int] = frozenset()
     addresses: Mapping[str, str] = field(default_factory=dict)
     interfaces: frozenset[str] | None = None
     parameters: frozenset[str] | None = None
@@ -466,6 +489,8 @@ class System:
                 found.state,
                 found.configured,
                 {key: value for key, value in found.kernel.items() if key in found.configured},
+                found.fstab,
+                found.cpuset,
                 found.left,
                 found.live_limits,
                 found.kept_limits,
@@ -475,6 +500,13 @@ class System:
             )
             for found in self.jails.values()
         ]
+
+
+def fstab_of(jail: Jail | None, configured: Mapping[str, Values]) -> str:
+    """The file of mounts of a jail; empty when it has none, and is to have none."""
+    declared = jail.parameters.get("mount.fstab") if jail else None
+    files = declared or configured.get("mount.fstab", ())
+    return files[0] if files else fstab.file_of(jail.name) if jail and jail.fstab else ""
 
 
 def exported(found: Found, boot: bool) -> dict[str, Any]:
@@ -487,11 +519,14 @@ def exported(found: Found, boot: bool) -> dict[str, Any]:
         },
         "boot": boot,
     }
+    if len(found.configured.get("mount.fstab", ())) == 1:
+        item["fstab"] = list(found.fstab)
     if found.kept_limits:
         limits = {rule.partition(":")[0]: (rule, amount) for rule, amount in found.kept_limits.items()}
         item["limits"] = {key: amount for key, (rule, amount) in limits.items() if rule == rule_of(key)}
     # What waits for its next start goes on waiting.
-    return item if found.running == found.configured else {**item, "apply": "next_boot"}
+    waits = found.running != found.configured or ("fstab" in item and found.mounted != found.fstab)
+    return {**item, "apply": "next_boot"} if waits else item
 
 
 def observed(found: Found) -> dict[str, Any]:
@@ -499,6 +534,7 @@ def observed(found: Found) -> dict[str, Any]:
     return {
         "name": found.name,
         "jid": found.jid,
+        "cpuset": print_numbers(found.cpuset),
         "parameters": {
             key: _observed(key, values) for key, values in sorted(found.kernel.items()) if key not in _OWN
         },
@@ -517,108 +553,3 @@ def _observed(key: str, values: Values) -> Any:
     if is_switch(key):
         return meaning(key, values) == ("true",)
     return values[-1] if values else True
-
-
-# ---- from a declared machine to a jail --------------------------------------------------------
-
-
-def jail_config(
-    name: str,
-    *,
-    root: str,
-    data: str,
-    bridge: str,
-    hwaddr: str,
-    addresses: Sequence[str] = (),
-    gateways: Sequence[str] = (),
-    cores: int | None = None,
-    memory: int | None = None,
-    limits: Mapping[str, int] | None = None,
-    mounts: Sequence[Mapping[str, Any]] = (),
-    devices: Sequence[str] = (),
-    options: Mapping[str, Any] | None = None,
-    unenforced: Sequence[str] = (),
-    guard: Sequence[str] = ("/usr/local/sbin/twin", "guard"),
-) -> dict[str, Any]:
-    """A logical machine as an item of module jail, the same on both servers.
-
-    :param root: path of its root file system, ``data`` that of its data, seen inside at /srv.
-    :param cores: how much of the processors it may use. A limit (pcpu), for a cpuset would put all
-        machines of two cores on the same two.
-    :param memory: bytes.
-    :param limits: of ``processes``, ``open_files``; ``cpu_weight`` has no like in FreeBSD.
-    :param devices: device nodes of the server.
-    :param options: parameters of jail(8) that are added, or stand instead of these.
-    :param unenforced: limits whose absence is accepted.
-    :param guard: the hook that refuses to start it where it does not belong.
-    :raises Refused: when a limit or device cannot be had from a jail.
-    """
-    parameters: dict[str, Any] = {
-        "host.hostname": name,
-        "exec.start": ["/bin/sh /etc/rc"],
-        "exec.stop": ["/bin/sh /etc/rc.shutdown jail"],
-        "exec.clean": True,
-        "exec.consolelog": f"/var/log/jail_{name}.log",
-        "mount.devfs": True,
-        "devfs_ruleset": str(VNET),
-        **(options or {}),
-    }
-    # The guard stands before all hooks, whatever the options say.
-    parameters["exec.prepare"] = [" ".join([*guard, name]), *_texts(parameters.get("exec.prepare"))]
-    item: dict[str, Any] = {
-        "name": name,
-        "path": root,
-        "parameters": parameters,
-        "interfaces": [
-            {"bridge": bridge, "mac": hwaddr, "addresses": list(addresses), "gateway": list(gateways)}
-        ],
-        "limits": _machine_limits(cores, memory, limits or {}),
-        "mounts": [{"source": data, "target": "/srv"}, *mounts],
-        "unenforced": resources_of(unenforced),
-        "omitted": _omitted(name, limits or {}, unenforced),
-    }
-    if devices:
-        del parameters["devfs_ruleset"]
-        item["devfs"] = [f"path {_device(device)} unhide" for device in devices]
-    return item
-
-
-_RESOURCES = {"cores": "pcpu", "memory": "memoryuse", "processes": "maxproc", "open_files": "openfiles"}
-
-
-def resources_of(limits: Sequence[str]) -> list[str]:
-    """The resources of rctl(8) which the limits of a declaration need, for ``unenforced``."""
-    return sorted(_RESOURCES[limit] for limit in limits if limit in _RESOURCES)
-
-
-def _machine_limits(cores: int | None, memory: int | None, limits: Mapping[str, int]) -> dict[str, int]:
-    found = {"pcpu": cores * 100} if cores is not None else {}
-    found |= {"memoryuse": memory} if memory is not None else {}
-    return found | {_RESOURCES[limit]: value for limit, value in limits.items() if limit in _RESOURCES}
-
-
-def _omitted(name: str, limits: Iterable[str], unenforced: Sequence[str]) -> dict[str, str]:
-    """Limits that no resource stands for, and why."""
-    reason = "rctl(8) has no such resource"
-    omitted = [limit for limit in limits if limit not in _RESOURCES]
-    for limit in omitted:
-        if limit not in unenforced:
-            raise Refused(
-                f"limit {limit} of machine {name}",
-                reason,
-                f"accept that in unenforced ({limit}), or leave it out",
-            )
-    return dict.fromkeys(omitted, reason)
-
-
-def _texts(value: Any) -> list[str]:
-    """A value, or all of a list."""
-    if value is None:
-        return []
-    return [str(each) for each in value] if isinstance(value, list | tuple) else [str(value)]
-
-
-def _device(device: Any) -> str:
-    if not isinstance(device, str) or not device.startswith("/dev/"):
-        raise Refused(f"device {device}", "a jail takes device nodes", "write its path, such as /dev/fuse")
-    return device.removeprefix("/dev/")

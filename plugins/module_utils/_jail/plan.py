@@ -16,8 +16,10 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from .._core.errors import Refused
 from .._core.plan import Effect, Plan, Step, make_plan
-from . import devfs
+from .._core.values import parse_numbers, print_numbers
+from . import devfs, fstab
 from .boot import JAIL_ENABLE, KEY, plan_boot
 from .conf import Conf
 from .limits import rule_of
@@ -28,11 +30,14 @@ from .model import (
     System,
     Values,
     Wanted,
+    cpuset_of,
+    fstab_of,
     is_list,
     is_pseudo,
     is_switch,
     known_to_kernel,
     meaning,
+    without_cpuset,
 )
 from .network import choose_pairs, network_parameters, pairs_in
 
@@ -84,7 +89,7 @@ def plan_jails(system: System, wanted: Wanted) -> Plan:
 
 
 def candidates(system: System, wanted: Wanted) -> dict[str, str]:
-    """The files that the plan would write, by jail, for jail(8) to judge."""
+    """The files that the plan would write, by jail, for jail(8) to judge, which reads them from no folder."""
     texts = {item.name: item.file() for item in _items(system, wanted) if item.jail.state != "absent"}
     return {name: text for name, text in texts.items() if text is not None}
 
@@ -106,7 +111,7 @@ def _items(system: System, wanted: Wanted) -> list[_Item]:
 def _purged(system: System, wanted: Wanted) -> Iterator[Jail]:
     listed = {jail.name for jail in wanted.jails}
     for name, found in sorted(system.jails.items()):
-        if wanted.scope is None or name in listed or not found.defined:
+        if wanted.scope is None or name in listed or not (found.defined or found.left):
             continue
         if fnmatchcase(name, wanted.scope):
             yield Jail(name, state="absent")
@@ -129,8 +134,8 @@ class _Numbers:
 
     def __init__(self, system: System) -> None:
         self.system = system
-        self.rulesets = set(system.rulesets or ()) | {found.ruleset for found in system.jails.values()}
-        self.rulesets |= system.reserved
+        self.rulesets = {found.ruleset for found in system.jails.values()} | system.reserved
+        self.rulesets |= {*system.rulesets.rules} if system.rulesets else set()
         self.pairs: set[int] = set()
 
     def settle(self, jail: Jail) -> Jail:
@@ -149,6 +154,8 @@ class _Numbers:
             number = found.ruleset or devfs.choose(self.rulesets)
             self.rulesets.add(number)
             parameters["devfs_ruleset"] = (str(number),)
+        if jail.fstab is not None and (file := fstab_of(jail, found.configured)):
+            parameters["mount.fstab"] = (file,)
         if not found.defined and jail.state != "absent":
             # What the jail writes would else hold jail(8), and whoever called it, for as long as it runs.
             parameters.setdefault("exec.consolelog", (f"/var/log/jail_{jail.name}.log",))
@@ -177,11 +184,11 @@ class _Item:
         return self.jail.state != "absent" and any(each is not None for each in self.limits.values())
 
     def file(self) -> str | None:
-        """Its file as it is to be; None when it is so already."""
+        """Its file as it is to be, to be read from anywhere; None when it is so already."""
         changed = self._changed()
         if self.now.defined and not changed:
             return None
-        return configured(self.now.conf or Conf.parse(""), self.name, changed).text
+        return configured(self.now.conf or Conf.parse(""), self.name, changed).standalone
 
     # -- steps
 
@@ -196,21 +203,18 @@ class _Item:
             yield from self._unenforced()
             yield from self._sweep()
             yield from self._devfs()
+            yield from self._fstab()
             yield from self._settings()
+            yield from self._cpuset()
             yield from self._limits()
             yield from self._transition()
 
     def _removal(self) -> Iterator[Step]:
-        if not self._traces():
-            return
         yield from self._stop()
         yield from self._sweep()
-        yield self._step("remove", f"remove the definition of {self.what}")
-
-    def _traces(self) -> bool:
         now = self.now
-        rules = now.live_limits or now.kept_limits or now.ruleset
-        return bool(now.defined or now.up or now.left or rules)
+        if now.defined or now.live_limits or now.kept_limits or now.ruleset:
+            yield self._step("remove", f"remove the definition of {self.what}")
 
     def _unenforced(self) -> Iterator[Step]:
         reasons = {**dict.fromkeys(self.accepted, self.system.limits_off), **self.jail.omitted}
@@ -231,7 +235,7 @@ class _Item:
         rules = self._rules()
         if self.now.ruleset != number or self.now.rules != rules:
             word = "change" if self.now.ruleset else "make"
-        elif number not in (self.system.rulesets or ()):
+        elif not self._is_loaded(number):
             word = "load"
         else:
             return
@@ -244,6 +248,9 @@ class _Item:
             rules=list(rules),
             place=f"{self.now.kernel['path'][-1].rstrip('/')}/dev" if applied else "",
         )
+
+    def _is_loaded(self, number: int) -> bool:
+        return self.system.rulesets is not None and bool(self.system.rulesets.rules.get(number))
 
     def _rules(self) -> tuple[str, ...]:
         """Of its own ruleset, when it is to have one."""
@@ -269,14 +276,14 @@ class _Item:
 
     def _settings(self) -> Iterator[Step]:
         """Bring the file, and what can change in flight, to what was declared."""
-        changed = self._changed()
+        changed, stale = self._changed(), {*self._stale()}
         if not self.now.defined:
             yield self._step("define", f"define {self.what}", parameters=_plain(changed))
             return
         for key, values in self.jail.parameters.items():
             live = self.now.up and values is not None and self._verdict(key) == "live"
             if key in changed:
-                restarts = self.now.up and self._verdict(key) == "restart" and self.jail.apply == "now"
+                restarts = self.now.up and key in stale and self.jail.apply == "now"
                 yield self._step(
                     "set",
                     self._sentence(key, values),
@@ -291,6 +298,47 @@ class _Item:
                     f" to {_shown(key, values or ())}",
                     parameters=_plain({key: values}),
                 )
+
+    def _fstab(self) -> Iterator[Step]:
+        """Bring its file of mounts to what was declared. What it speaks of is mounted by a start alone."""
+        lines = self._lines()
+        if lines is None or lines == self.now.fstab:
+            return
+        path = fstab_of(self.jail, self.now.configured)
+        restarts = self.now.up and lines != self.now.mounted and self.jail.apply == "now"
+        yield self._step(
+            "fstab",
+            f"set mounts of {self.what} in {path} to {_text(lines)}",
+            effect=Effect.RESTART if restarts else Effect.LIVE,
+            path=path,
+            lines=list(self.jail.fstab or ()),
+        )
+
+    def _lines(self) -> tuple[str, ...] | None:
+        """All that its file of mounts is to say; None: nobody declared that."""
+        return None if self.jail.fstab is None else tuple(map(fstab.meaning, self.jail.fstab))
+
+    def _cpuset(self) -> Iterator[Step]:
+        """Processors can be given and taken while it runs; a start does that by itself."""
+        wanted = self._wanted_cpuset()
+        if wanted and not self._starts():
+            new = print_numbers(wanted)
+            yield self._step(
+                "cpuset",
+                f"set cpuset of the running {self.what} from {print_numbers(self.now.cpuset)} to {new}",
+                cpuset=new,
+            )
+
+    def _wanted_cpuset(self) -> frozenset[int]:
+        """The processors which a jail that runs is to get instead of those that it has; empty: it stays."""
+        declared = self.jail.state != "stopped" and "exec.created" in self.jail.parameters
+        if not self.now.cpuset or not declared:
+            return frozenset()
+        listed = cpuset_of(self.jail.parameters["exec.created"])
+        if not listed and not cpuset_of(self.now.running.get("exec.created")):
+            return frozenset()
+        wanted = self.system.cpuset if listed in ("", "all") else parse_numbers(listed)
+        return frozenset() if wanted == self.now.cpuset else wanted
 
     def _sentence(self, key: str, values: Values | None) -> str:
         if values is None:
@@ -398,6 +446,7 @@ class _Item:
                 f"leave it out, or accept that in unenforced ({limit})"
             )
         yield from self._faults_of_file()
+        yield from self._faults_of_cpuset()
         addresses = [key for key in ("ip4", "ip6", "ip4.addr", "ip6.addr") if self._has(key)]
         if addresses and self._has_own_network():
             yield (
@@ -434,14 +483,27 @@ class _Item:
         if self.name in self.system.objections:
             yield f"file of {self.what}: jail(8) refuses it: {self.system.objections[self.name]}"
 
+    def _faults_of_cpuset(self) -> Iterator[str]:
+        listed = cpuset_of(self.jail.parameters.get("exec.created"))
+        try:
+            lacking = parse_numbers(listed) - self.system.cpuset if listed and self.system.cpuset else ()
+        except Refused:
+            return
+        if lacking:
+            yield (
+                f"cpuset of {self.what}: this host has no processor {print_numbers(lacking)}, but "
+                f"{print_numbers(self.system.cpuset)}; name some of these"
+            )
+
     def _faults_of_start(self) -> Iterator[str]:
         starters = ("exec.start", "exec.poststart", "command")
         if not self._is_on("persist") and not any(self._has(key) for key in starters):
             yield f"{self.what}: nothing would run in it; write exec.start, or persist: true"
         ruleset, loaded = self._ruleset(), self.system.rulesets
-        if ruleset and loaded is not None and ruleset not in loaded and self.jail.devfs is None:
+        if ruleset and loaded is not None and loaded.hides_nothing(ruleset) and self.jail.devfs is None:
+            why = "hides nothing" if self._is_loaded(ruleset) else "is not loaded"
             yield (
-                f"{self.what}: ruleset {ruleset} of devfs is not loaded, it would see every device; "
+                f"{self.what}: ruleset {ruleset} of devfs {why}, it would see every device; "
                 "write it into /etc/devfs.rules and run service devfs restart"
             )
         for interface in self.jail.interfaces or ():
@@ -514,9 +576,15 @@ class _Item:
             fixed = word == "restart" or (word == "live" and values is None)
             if fixed and self._runs_otherwise(key, values):
                 yield key
+        lines = self._lines()
+        if lines is not None and lines != self.now.mounted:
+            yield "fstab"
 
     def _runs_otherwise(self, key: str, values: Values | None) -> bool:
-        if not _same(key, values, _get(self.now.running, key)):
+        running = _get(self.now.running, key)
+        if key == "exec.created":
+            values, running = without_cpuset(values), without_cpuset(running)
+        if not _same(key, values, running):
             return True
         # The kernel tells what the file with which it was started cannot: that somebody changed it.
         return values is not None and self._strays(key, values)
@@ -532,7 +600,7 @@ class _Item:
         """It before and after the steps: state, what was declared, and what the kernel has of that."""
         now, jail = self.now, self.jail
         before = self._picture(now.state, self._written, now.kept_limits, now.live_limits, now.kernel)
-        before |= _surroundings(now.left, now.rules)
+        before |= _surroundings(now.left, now.rules, now.cpuset, now.fstab)
         if jail.state == "absent":
             return before, None
         goal = {"present": now.state, "stopped": "stopped"}.get(jail.state, "running")
@@ -542,8 +610,10 @@ class _Item:
         after |= _surroundings(
             now.left if jail.state == "present" else (),
             now.rules if jail.devfs is None else self._rules(),
+            self._wanted_cpuset() or now.cpuset,
+            now.fstab if jail.fstab is None else self._lines() or (),
         )
-        if jail.devfs is not None and now.ruleset not in (self.system.rulesets or ()):
+        if jail.devfs is not None and not self._is_loaded(now.ruleset):
             after["ruleset (loaded)"] = list(self._rules())
         return before if now.defined else None, after
 
@@ -605,8 +675,11 @@ def _same(key: str, one: Values | None, other: Values | None) -> bool:
     return meaning(key, one) == meaning(key, other)
 
 
-def _surroundings(left: Iterable[str], rules: Iterable[str]) -> dict[str, Any]:
-    picture = {"left": list(left), "ruleset": list(rules)}
+def _surroundings(
+    left: Iterable[str], rules: Iterable[str], cpuset: Iterable[int], lines: Iterable[str]
+) -> dict[str, Any]:
+    picture = {"left": list(left), "ruleset": list(rules), "cpuset (running)": print_numbers(cpuset)}
+    picture["fstab"] = list(lines)
     return {key: value for key, value in picture.items() if value}
 
 

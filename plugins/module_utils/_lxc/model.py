@@ -15,7 +15,8 @@ from typing import Any
 
 from .._core.check import Check, check_of
 from .._core.errors import Refused
-from .._core.values import parse_size
+from .._core.items import parse_items, purge_scope, refuse
+from .._core.values import parse_numbers, parse_size, print_numbers
 
 STATES = ("present", "started", "stopped", "frozen", "restarted", "absent")
 IDMAP = ("u 0 100000 65536", "g 0 100000 65536")
@@ -164,19 +165,10 @@ def _plain(key: str, value: str) -> str:
 
 def _number_list(value: str) -> str:
     """CPUs or nodes as the kernel writes them ("0,1,2,5" is "0-2,5"); what is no such list stays."""
-    if not re.fullmatch(r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*", value):
+    try:
+        return print_numbers(parse_numbers(value))
+    except Refused:
         return value
-    numbers: set[int] = set()
-    for part in value.split(","):
-        first, _dash, last = part.partition("-")
-        numbers.update(range(int(first), int(last or first) + 1))
-    spans: list[list[int]] = []
-    for number in sorted(numbers):
-        if spans and spans[-1][1] == number - 1:
-            spans[-1][1] = number
-        else:
-            spans.append([number, number])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
 
 
 # ---- what was declared ------------------------------------------------------------------------
@@ -223,24 +215,10 @@ def wanted_of(params: Mapping[str, Any]) -> Wanted:
 
     :raises Refused: with every fault at once.
     """
-    faults: list[str] = []
-    containers: list[Container] = []
-    for item in params["containers"]:
-        try:
-            containers.append(parse_container(item))
-        except Refused as error:
-            faults.append(str(error))
-    names = [container.name for container in containers]
-    faults += [
-        f"container {name}: it is listed twice; write it once."
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1
-    ]
-    if params.get("purge") and not params.get("scope"):
-        faults.append("purge: it needs a scope; name a pattern such as web-*.")
-    if faults:
-        raise Refused("\n".join(faults), faults=faults)
-    return Wanted(tuple(containers), str(params["scope"]) if params.get("purge") else None)
+    containers, faults = parse_items("container", params["containers"], parse_container)
+    scope, more = purge_scope(params)
+    refuse([*faults, *more])
+    return Wanted(containers, scope)
 
 
 def parse_container(item: Mapping[str, Any]) -> Container:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from .._core.errors import Refused
+from .._core.items import parse_items, refuse
 from .._core.plan import Effect, Plan, Step, make_plan
 
 IMAGES = "images"
@@ -148,25 +149,12 @@ def parse_images(params: Mapping[str, Any]) -> Images:
 
     :raises Refused: with every fault at once.
     """
-    faults: list[str] = []
-    images: list[Image] = []
-    for item in params["images"]:
-        try:
-            images.append(parse_image(item))
-        except Refused as error:
-            faults.append(str(error))
-    names = [image.name for image in images]
-    faults += [
-        f"image {name}: it is listed twice; write it once."
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1
-    ]
+    images, faults = parse_items("image", params["images"], parse_image)
     pool = str(params["pool"])
     if not _NAME.fullmatch(pool):
         faults.append(f"pool: {pool!r} is no name of a pool.")
-    if faults:
-        raise Refused("\n".join(faults), faults=faults)
-    return Images(pool, tuple(images), dict(params.get("archives") or {}))
+    refuse(faults)
+    return Images(pool, images, dict(params.get("archives") or {}))
 
 
 def parse_image(item: Mapping[str, Any]) -> Image:

@@ -14,8 +14,9 @@ from .._core.host import Host, WritableHost
 from .._core.plan import Effect
 from .._jail import host as jails
 from .._jail import life_host as jail_life
+from .._jail.machine import jail_config
 from .._jail.model import CONFIG as JAILS
-from .._jail.model import Jail, jail_config, parse_jail
+from .._jail.model import Jail, parse_jail
 from .._jail.model import Wanted as Jails
 from .._jail.plan import plan_jails
 from .._lxc import host as lxc
@@ -129,12 +130,14 @@ class _Jail:
         return f"a jail that is none of this pair ({own.source})"
 
     def lacking(self, host: Host, machine: Machine, pair: Pair) -> list[str]:
-        wanted = Jails((jail_of(machine, pair),))
+        jail = jail_of(machine, pair)
+        wanted = Jails((jail,))
         try:
             plan = plan_jails(jails.read(host, wanted), wanted)
         except CommandMissing:
             return ["it has no jails"]
-        return [step.sentence for step in plan.steps if step.effect is Effect.IMPOSSIBLE]
+        sentences = [step.sentence for step in plan.steps if step.effect is Effect.IMPOSSIBLE]
+        return sentences + _lacking_folders(host, jail, f"/{dataset_of(machine.name, pair)}")
 
     def start(self, host: WritableHost, name: str) -> None:
         jail_life.start(host, name)
@@ -225,6 +228,7 @@ def jail_item(machine: Machine, pair: Pair) -> dict[str, Any]:
     """
     options = dict(machine.options)
     depend, vnet = options.pop("depend", ()), options.pop("vnet", True)
+    lines = options.pop("fstab", None)
     for key in ("datasets", "thick"):
         options.pop(key, None)
     item = jail_config(machine.name, **{**_common(machine, pair), "options": options})
@@ -240,6 +244,7 @@ def jail_item(machine: Machine, pair: Pair) -> dict[str, Any]:
         "state": machine.state,
         # The hook of its definition lets it start only on the server that owns it.
         "boot": machine.state == "started",
+        "fstab": lines,
         "depend": list(depend),
         "datasets": list(KINDS["jail"].delegated(machine, pair)),
         "check": dict(machine.check) or None,
@@ -264,6 +269,38 @@ def _delegated(machine: Machine) -> Mapping[str, str]:
             "write names and where the machine mounts them, such as {scratch: /scratch}",
         )
     return {str(name): str(point) for name, point in datasets.items()}
+
+
+def _lacking_folders(host: Host, jail: Jail, own: str) -> list[str]:
+    """What a host has not of the folders which a jail is to see of it, each as a sentence.
+
+    :param own: below this path everything comes along with the jail.
+    """
+    mounts = [line.split() for line in (*(jail.parameters.get("mount") or ()), *(jail.fstab or ()))]
+    paths = {jail_life.unvis(words[0]) for words in mounts if words[2] == "nullfs"}
+    sources = sorted(path for path in paths if not _below(path, own))
+    if not sources:
+        return []
+    there = host.run(["stat", "-f", "%N", *sources], ok=(0, 1)).out.splitlines()
+    columns = "mountpoint,mounted,canmount,jailed,name"
+    listed = host.run(["zfs", "list", "-H", "-o", columns, "-t", "filesystem"]).out.splitlines()
+    datasets = [row for row in (line.split("\t") for line in listed) if row[2] != "off" and row[3] != "on"]
+    missing = []
+    for path in sources:
+        above = [row for row in datasets if _below(path, row[0])]
+        nearest = [row for row in above if len(row[0]) == max(len(each[0]) for each in above)]
+        if path not in there:
+            missing.append(f"there is no {path}, which jail {jail.name} is to see; make it")
+        elif nearest and not any(mounted == "yes" for _point, mounted, *_rest in nearest):
+            point, name = nearest[0][0], nearest[0][-1]
+            missing.append(
+                f"{name} is not mounted at {point}, as jail {jail.name} needs; run zfs mount {name}"
+            )
+    return missing
+
+
+def _below(path: str, folder: str) -> bool:
+    return f"{path}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def jail_of(machine: Machine, pair: Pair) -> Jail:

@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from .._core.errors import CommandMissing, Refused
 from .._core.host import Host, Output, WritableHost
 from .._core.plan import Step
-from .files import NEW_FILE_MODE, File
-from .host import read_files
 from .rc import Found, Variable, Variables, is_shell, parse_lines, parse_sysrc, with_line, without_line
 
 
@@ -77,6 +75,4 @@ def apply_variable(host: WritableHost, step: Step) -> None:
         new = without_line(text or "", name)
     else:
         new = with_line(text or "", name, step.args["value"], file)
-    # loader.conf may hold a password: what takes its place keeps its permissions.
-    mode = NEW_FILE_MODE if text is None else read_files(host, (File(file),)).found[file].mode
-    host.write(file, new, mode)
+    host.write(file, new)

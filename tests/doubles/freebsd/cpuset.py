@@ -14,12 +14,12 @@ from .world import World
 
 
 def cpuset(world: World, args: list[str], stdin: str) -> str:
-    """``cpuset -g -j JAIL`` and ``cpuset -l LIST -j JAIL``."""
+    """``cpuset -g [-r] [-j JAIL]`` and ``cpuset -l LIST -j JAIL``."""
     given, _command = options(args, "Ccd:giIj:l:n:p:rs:t:x:")
     count = int(sysctl.value(world, "hw.ncpu") or 1)
     if "j" not in given:
         if "g" in given:
-            return shown("pid", -1, list(range(count)))
+            return shown("pid -1 root" if "r" in given else "pid -1", list(range(count)))
         raise Refusal("usage: cpuset [-l cpu-list] [-n policy:domain-list] [-s setid] cmd ...", plain=True)
     jail = world.kernel.find(given["j"], world.jail)
     if jail is None:
@@ -33,7 +33,7 @@ def cpuset(world: World, args: list[str], stdin: str) -> str:
         if len(wanted) == count:
             del world.kernel.cpusets[jail.jid]
         return ""
-    return shown("jail", jail.jid, parsed(world.kernel.cpusets.get(jail.jid, "all"), count))
+    return shown(f"jail {jail.jid}", parsed(world.kernel.cpusets.get(jail.jid, "all"), count))
 
 
 def parsed(text: str, count: int) -> list[int]:
@@ -61,10 +61,10 @@ def printed(cpus: list[int]) -> str:
     return ",".join(parts)
 
 
-def shown(kind: str, number: int, cpus: list[int]) -> str:
+def shown(what: str, cpus: list[int]) -> str:
     """What ``-g`` prints."""
     mask = ", ".join(map(str, cpus))
-    return f"{kind} {number} mask: {mask}\n{kind} {number} domain policy: first-touch mask: 0\n"
+    return f"{what} mask: {mask}\n{what} domain policy: first-touch mask: 0\n"
 
 
 PROGRAMS = {"cpuset": program(cpuset)}

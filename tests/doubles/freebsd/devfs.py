@@ -3,10 +3,11 @@
 """devfs(8): rulesets, and what they leave to be seen below the /dev of a jail.
 
 Rests on sbin/devfs/rule.c, devfs.rules(5) and the functions of /etc/rc.subr which read such files.
-Believed, not verified: a mount with the number of a ruleset that is not there shows everything.
+What becomes of a rule is read in sys/fs/devfs/devfs_rule.c and devfs_devs.c.
 
-Its lies: a ruleset that is not there is an empty one, which hides nothing; a change of the rules does
-not touch what is mounted until they are applied to it.
+Its lies: a ruleset that is not there is an empty one, which hides nothing, and is listed while something is
+mounted with it; what a ruleset includes is run, but what that includes is not, as vfs.devfs.rule_depth is
+1; a change of the rules does not touch what is mounted until they are applied to it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 import shlex
 from fnmatch import fnmatchcase
 
+from . import sysctl
 from .answers import Refusal, options, program
 from .kernel import Mount
 from .rulesets import DEFAULTS, NAMES
@@ -57,7 +59,7 @@ def rule(world: World, mount: Mount, current: int, words: list[str], stdin: str)
     sets = world.kernel.rulesets
     verb, *rest = words
     if verb == "showsets":
-        return "".join(f"{each}\n" for each in sorted(sets) if sets[each])
+        return "".join(f"{each}\n" for each in sorted(present(world)))
     if verb == "show":
         shown = [each for each in sets.get(current, []) if not rest or each.split(" ")[0] == rest[0]]
         return "".join(f"{each}\n" for each in shown)
@@ -75,6 +77,14 @@ def rule(world: World, mount: Mount, current: int, words: list[str], stdin: str)
     else:
         raise Refusal(f"unknown command: {verb}")
     return ""
+
+
+def present(world: World) -> set[int]:
+    """The rulesets that the kernel has: those with rules, and those which somebody speaks of."""
+    sets = world.kernel.rulesets
+    included = {int(line.split(" ")[-1]) for rules in sets.values() for line in rules if " include " in line}
+    mounted = {ruleset_of(each) for each in world.kernel.mounts if each.kind == "devfs"}
+    return {each for each in sets if sets[each]} | included | mounted - {0}
 
 
 def number(verb: str, text: str) -> int:
@@ -132,6 +142,8 @@ def add(world: World, ruleset: int, words: list[str]) -> None:
         if word not in ALONE and not rest:
             raise Refusal(f"expecting argument for {word}")
         said[word] = "" if word in ALONE else f" {rest.pop(0)}"
+    if "include" in said and int(said["include"]) not in present(world):
+        raise Refusal("ioctl DEVFSIO_RADD: No such process")
     if any(each.split(" ")[0] == str(place) for each in rules):
         raise Refusal("ioctl DEVFSIO_RADD: File exists")
     rules.append(" ".join([str(place), *(f"{word}{said[word]}" for word in ORDER if word in said)]))
@@ -143,20 +155,25 @@ def add(world: World, ruleset: int, words: list[str]) -> None:
 
 def visible(world: World, ruleset: int) -> set[str]:
     """The nodes which a ruleset leaves to be seen when it is applied to all of them."""
-    said = verdicts(world, ruleset)
+    said = verdicts(world, ruleset, int(sysctl.value(world, "vfs.devfs.rule_depth") or 1))
     return {node for node in NODES if said.get(node, True)}
 
 
-def verdicts(world: World, ruleset: int) -> dict[str, bool]:
-    """What the rules of a set, and of those it includes, say last about each node they speak of."""
+def verdicts(world: World, ruleset: int, depth: int) -> dict[str, bool]:
+    """What the rules of a set, and of those it includes, say last about each node they speak of.
+
+    :param depth: of includes that are run.
+    """
     said: dict[str, bool] = {}
     for line in world.kernel.rulesets.get(ruleset, []):
         words = line.split(" ")[1:]
-        if words[0] == "include":
-            said |= verdicts(world, int(words[1]))
-        elif {"hide", "unhide"} & set(words):
-            matched = [node for node in NODES if words[0] != "path" or fnmatchcase(node, words[1])]
+        pattern = words[words.index("path") + 1] if "path" in words[:-1] else None
+        matched = [node for node in NODES if pattern is None or fnmatchcase(node, pattern)]
+        if {"hide", "unhide"} & set(words):
             said |= dict.fromkeys(matched, "unhide" in words)
+        if words[-2:-1] == ["include"] and depth:
+            inner = verdicts(world, int(words[-1]), depth - 1)
+            said |= {node: inner[node] for node in matched if node in inner}
     return said
 
 

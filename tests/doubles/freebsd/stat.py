@@ -20,14 +20,14 @@ def main(world: World, argv: Sequence[str], stdin: str) -> Output:
     """``stat -f FORMAT FILE ...``: a line for each file that is there."""
     _program, option, form, *paths = argv
     assert option == "-f", argv
-    there = [path for path in paths if world.files.exists(path)]
+    there = [path for path in paths if world.exists(path)]
     out = "".join(f"{_line(world, form, path)}\n" for path in there)
     err = "".join(f"stat: {path}: stat: No such file or directory\n" for path in paths if path not in there)
     return answered(argv, out, err, 1 if err else 0)
 
 
 def _line(world: World, form: str, path: str) -> str:
-    link, folder = world.files.is_link(path), world.files.is_folder(path)
+    link, folder = world.files.is_link(path), world.files.read(path) is None
     values = {
         "Mp": "0",
         "Lp": "755" if link or folder else "644",

@@ -44,6 +44,7 @@ def defaults(world: World) -> dict[str, str]:
         "security.jail.jailed": "1" if world.jail else "0",
         "security.jail.mount_allowed": "0",
         "security.jail.vnet": "0",
+        "vfs.devfs.rule_depth": "1",
         "vfs.usermount": "0",
         "vfs.zfs.arc_max": "0",
     }

@@ -61,9 +61,28 @@ def test_a_written_file_is_whole_and_has_its_mode(tmp_path: Path) -> None:
     LocalHost().write(str(path), "secret\n", 0o600)
     assert path.read_text() == "secret\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    LocalHost().write(str(path), "second\n")
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    LocalHost().write(str(path), "second\n", 0o640)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert LocalReader().listing(str(path.parent)) == ["file"]
+
+
+def test_what_takes_the_place_of_a_file_has_its_mode_and_its_owner(tmp_path: Path, far: SshHost) -> None:
+    for host in (LocalHost(), far):
+        path = tmp_path / f"{type(host).__name__} file"
+        host.write(str(path), "first\n")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+        os.chown(path, 12345, 54321)
+        path.chmod(0o4750)
+        host.write(str(path), "second\n")
+        found = path.stat()
+        assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o4750, 12345, 54321)
+        assert path.read_text() == "second\n"
+        link = tmp_path / f"{type(host).__name__} link"
+        link.symlink_to(path)
+        host.write(str(link), "third\n")
+        assert (link.is_symlink(), stat.S_IMODE(link.stat().st_mode), path.read_text()) == (
+            False, 0o644, "second\n",
+        )  # fmt: skip
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path) -> None:

@@ -122,5 +122,18 @@ def test_what_is_no_host_name_is_refused(name: str) -> None:
         values.parse_label(name)
 
 
+@given(st.sets(st.integers(0, 300), min_size=1))
+def test_lists_of_numbers(numbers: set[int]) -> None:
+    text = values.print_numbers(numbers)
+    assert values.parse_numbers(text) == numbers
+    assert values.print_numbers(values.parse_numbers(",".join(map(str, numbers)))) == text
+
+
+@pytest.mark.parametrize("text", ["", "1-", "all", "0,,1", "0 1"])
+def test_what_is_no_list_of_numbers_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="no list of numbers"):
+        values.parse_numbers(text)
+
+
 def test_doubles() -> None:
     assert values.doubles(["a", "b", "a", "c", "b", "a"]) == ["a", "b"]

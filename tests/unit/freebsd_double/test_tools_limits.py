@@ -229,6 +229,9 @@ def test_cpus_of_a_jail() -> None:
         $ cpuset -g -j 1
         jail 1 mask: 0, 1, 3
         jail 1 domain policy: first-touch mask: 0
+        $ cpuset -g -r
+        pid -1 root mask: 0, 1, 2, 3
+        pid -1 root domain policy: first-touch mask: 0
         $ cpuset -l all -j web
         $ cpuset -g -j web
         jail 1 mask: 0, 1, 2, 3

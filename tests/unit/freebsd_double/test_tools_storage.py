@@ -228,6 +228,9 @@ def test_rulesets() -> None:
         $ devfs rule -s 10 add 150 path pf hide
         ! devfs rule: ioctl DEVFSIO_RADD: File exists
         [1]
+        $ devfs rule -s 10 add include 77
+        ! devfs rule: ioctl DEVFSIO_RADD: No such process
+        [1]
         $ devfs rule -s 10 del 150
         $ devfs rule -s 10 del 150
         ! devfs rule: ioctl DEVFSIO_RDEL: No such file or directory
@@ -269,10 +272,12 @@ def test_rulesets() -> None:
         (5, {"null", "pf", "zfs"}, HIDDEN - {"pf"}),
         (1, set(), set(devfs.NODES)),
         (99, set(devfs.NODES), set()),
+        (10, set(devfs.NODES), set()),
     ],
 )
 def test_what_a_jail_sees(ruleset: int, shown: set[str], hidden: set[str]) -> None:
     host = server()
+    check(host, "$ devfs rule -s 10 add include 4")
     seen = devfs.visible(host.world, ruleset)
     assert shown <= seen and not hidden & seen
     check(host, f"$ mount -t devfs -oruleset={ruleset} . /jails/web/dev")
@@ -280,6 +285,53 @@ def test_what_a_jail_sees(ruleset: int, shown: set[str], hidden: set[str]) -> No
     with host.world.inside(1):
         listed = host.world.call(["ls", "/dev"]).out.splitlines()
     assert set(listed) == {name.partition("/")[0] for name in seen}
+
+
+def test_a_ruleset_is_listed_while_something_is_mounted_with_it() -> None:
+    host = server()
+    check(
+        host,
+        """
+        $ mount -t devfs -oruleset=77 . /jails/web/dev
+        $ devfs rule showsets
+        1
+        2
+        3
+        4
+        5
+        77
+        $ devfs rule -s 77 show
+        $ ls -1F /jails/web/dev
+        ada0
+        ada0p1
+        bpf
+        bpf0
+        console
+        crypto
+        fd/
+        fuse
+        geom.ctl
+        io
+        klog
+        kmem
+        log
+        mdctl
+        mem
+        null
+        pci
+        pf
+        ptmx
+        pts/
+        random
+        stderr@
+        stdin@
+        stdout@
+        ttyv0
+        urandom
+        zero
+        zfs
+        """,
+    )
 
 
 def test_a_mounted_devfs_changes_when_rules_are_applied() -> None:
@@ -311,7 +363,10 @@ def test_the_file_of_the_admin_is_read_anew() -> None:
         200 path mem unhide
         """,
     )
-    assert {"bpf", "bpf0", "mem"} <= devfs.visible(host.world, 11)
+    # Neither hides a thing: what an included ruleset includes does not count.
+    assert devfs.visible(host.world, 10) == devfs.visible(host.world, 11) == set(devfs.NODES)
+    host.world.kernel.sysctls["vfs.devfs.rule_depth"] = "3"
+    assert devfs.visible(host.world, 11) & HIDDEN == {"bpf", "bpf0", "mem", "pf"} & HIDDEN
 
 
 # -- zfs

@@ -387,9 +387,9 @@ def test_a_jail_that_is_not_there() -> None:
 # ---- files that include files -----------------------------------------------------------------
 
 
-def from_files(files: dict[str, str]) -> Conf:
+def from_files(files: dict[str, str], path: str = "/etc/jail.conf") -> Conf:
     matching = {"/etc/d/*.conf": ["/etc/d/b.conf", "/etc/d/a.conf"]}
-    return load(files.get, lambda pattern: matching.get(pattern, []))
+    return load(files.get, lambda pattern: matching.get(pattern, []), path)
 
 
 def test_included_files_are_read_where_they_stand() -> None:
@@ -410,6 +410,21 @@ def test_included_files_are_read_where_they_stand() -> None:
     assert parameters(changed, "web")["s"] == ("2",)
     with pytest.raises(Refused, match='^/etc/d/a.conf line 1: jail "a" is defined here, not in /etc/jail'):
         conf.set("a", "s", ("2",))
+
+
+def test_a_file_that_is_read_elsewhere_includes_the_same() -> None:
+    text = "p = 1; .include 'd/*.conf', \"/x\"; web { .include o;\n}\n# .include 'no';\n"
+    here = {
+        "/etc/jail.conf": text,
+        "/etc/d/a.conf": "$q = 2;",
+        "/etc/d/b.conf": "",
+        "/x": "s = 3;",
+        "/etc/o": "t = $q;",
+    }
+    conf = from_files(here)
+    assert conf.standalone == text.replace("'d/*.conf'", '"/etc/d/*.conf"').replace(" o;", ' "/etc/o";')
+    there = from_files({**here, "/etc/jail.conf": "", "/tmp/f": conf.standalone}, "/tmp/f")
+    assert parameters(there, "web") == parameters(conf, "web")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -26,8 +26,10 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.module impor
 from ansible_collections.twin.datacenter.plugins.module_utils._core.plan import Effect
 from ansible_collections.twin.datacenter.plugins.module_utils._jail import host as jail
 from ansible_collections.twin.datacenter.plugins.module_utils._jail import life_host as life
-from ansible_collections.twin.datacenter.plugins.module_utils._jail.model import jail_config, parse_jail
+from ansible_collections.twin.datacenter.plugins.module_utils._jail.machine import jail_config
+from ansible_collections.twin.datacenter.plugins.module_utils._jail.model import parse_jail
 from ansible_collections.twin.datacenter.plugins.modules.jail import SUBJECT
+from tests.doubles.freebsd import devfs
 from tests.doubles.freebsd.host import FreebsdHost
 from tests.doubles.freebsd.kernel import Interface, Mount
 from tests.doubles.freebsd.kernel import Outcome as Told
@@ -53,11 +55,20 @@ FOREIGN = 'poudriere { path = "/"; persist; exec.start = "true"; }\n'
 CARD = {"bridge": "br0", "mac": "02:00:00:00:00:2a", "addresses": ["192.0.2.21/24"], "gateway": ["192.0.2.1"]}
 
 
-def server(files: Mapping[str, str] | None = None, up: tuple[str, ...] = (), **more: Any) -> FreebsdHost:
-    """With a jail web that is defined, and a foreign one that runs."""
+def server(
+    files: Mapping[str, str] | None = None, up: tuple[str, ...] = (), rules: Sequence[str] = (), **more: Any
+) -> FreebsdHost:
+    """With a jail web that is defined, and a foreign one that runs.
+
+    :param rules: of a ruleset with the number 77.
+    """
     folders = [f"/tank/machines/{name}/{place}" for name in ("web", "db") for place in ("root/dev", "data")]
-    host = FreebsdHost({FILE: CONFIG, **(files or {})}, folders=[*folders, f"{ROOT}/srv"], **more)
+    host = FreebsdHost(
+        {FILE: CONFIG, **(files or {})}, folders=[*folders, f"{ROOT}/srv", f"{ROOT}/logs"], **more
+    )
     host.kernel.interfaces.append(Interface("br0", kind="bridge"))
+    for rule in rules:
+        assert host.world.call(["devfs", "rule", "-s", "77", "add", *rule.split()]).rc == 0
     host.files["/etc/jail.conf"] = FOREIGN
     assert host.world.call(["jail", "-c", "poudriere"]).rc == 0
     for name in up:
@@ -200,6 +211,16 @@ def test_a_file_that_includes_others_is_understood() -> None:
     assert said(host, parameters={"exec.clean": True}) == []
 
 
+def test_a_file_may_be_included_from_beside_it() -> None:
+    """jail(8) judges what it reads from its standard input, which lies nowhere."""
+    host = server({FILE: f'.include "common";\n{CONFIG}', "/etc/jail.conf.d/common": "exec.clean;\n"})
+    assert said(host, parameters={"exec.clean": True, "allow.raw_sockets": True}) == [
+        "set allow.raw_sockets of jail web to true",
+        "start jail web",
+    ]
+    assert host.files[FILE].startswith('.include "common";\n# by hand')
+
+
 def test_a_broken_file_is_refused_with_file_and_line() -> None:
     host = server({FILE: "web {\n  path = /x\n}\n"})
     with pytest.raises(Refused, match=rf"{FILE} line 3"):
@@ -246,6 +267,17 @@ def test_a_change_of_the_card_restarts_the_jail() -> None:
     clean(host)
 
 
+def test_files_keep_their_permissions() -> None:
+    """Values of a jail may be nobody else's business."""
+    files = {name: "# mine\n" for name in ("/etc/rctl.conf", "/etc/devfs.rules", "/etc/fstab.web")}
+    host = server(files=files)
+    host.modes |= dict.fromkeys([FILE, *files], 0o600)
+    run(host, limits={"maxproc": 50}, devfs=["path bpf* unhide"], fstab=[DATA])
+    assert all("# mine\n" in host.files[file] != "# mine\n" for file in files)
+    run(host, state="present", limits={"maxproc": None}, parameters={"exec.clean": True})
+    assert {file: host.modes[file] for file in [FILE, *files]} == dict.fromkeys([FILE, *files], 0o600)
+
+
 # ---- limits, devices, boot --------------------------------------------------------------------
 
 
@@ -285,10 +317,10 @@ def test_a_limit_that_the_kernel_does_not_let_go_is_told() -> None:
 def test_rules_of_a_jail_make_a_ruleset_which_hides_the_rest() -> None:
     host = up()
     run(host, devfs=["path bpf* unhide"])
-    assert host.files["/etc/devfs.rules"] == "[twin_web=100]\nadd include 4\nadd path 'bpf*' unhide\n"
-    assert (
-        host.world.call(["devfs", "rule", "-s", "100", "show"]).out == "100 include 4\n200 path bpf* unhide\n"
-    )
+    includes = "".join(f"add include {number}\n" for number in (1, 2, 3, 4))
+    assert host.files["/etc/devfs.rules"] == f"[twin_web=100]\n{includes}add path 'bpf*' unhide\n"
+    seen = {"bpf", "bpf0", "mem", "kmem", "ada0"} & {*devfs.nodes(host.world, f"{ROOT}/dev")}
+    assert seen == {"bpf", "bpf0"}
     assert 'devfs_ruleset = "100";' in host.files[FILE]
     assert said(host, devfs=["path bpf* unhide"]) == []
     host.world.call(["devfs", "rule", "-s", "100", "delset"])
@@ -337,6 +369,161 @@ def test_jails_start_after_those_they_depend_on_and_stop_before_them() -> None:
     ]  # fmt: skip
 
 
+# ---- files of mounts --------------------------------------------------------------------------
+
+DATA, LOGS = f"/tank/machines/web/data {ROOT}/srv nullfs rw 0 0", f"/var/log {ROOT}/logs nullfs ro 0 0"
+FSTAB = "/etc/fstab.web"
+
+
+def mounted(host: FreebsdHost) -> list[str]:
+    return [each.target for each in host.kernel.mounts if each.kind == "nullfs"]
+
+
+def test_a_file_of_mounts_is_made_changed_and_removed() -> None:
+    host = server()
+    assert said(host, fstab=[DATA]) == [
+        f"set mounts of jail web in {FSTAB} to /tank/machines/web/data {ROOT}/srv nullfs",
+        f"set mount.fstab of jail web to {FSTAB}",
+        "start jail web",
+    ]
+    assert mounted(host) == [f"{ROOT}/srv"]
+    host.files[FSTAB] = f"# mine\n{host.files[FSTAB]}"
+    assert said(host, fstab=[DATA]) == []
+    outcome = run(host, fstab=[DATA, LOGS])
+    assert outcome.plan.sentences[-1] == "restart jail web for fstab to take effect"
+    assert {step.effect for step in outcome.plan.steps} == {Effect.RESTART}
+    assert host.files[FSTAB] == f"# mine\n{DATA}\n{LOGS}\n"
+    assert mounted(host) == [f"{ROOT}/srv", f"{ROOT}/logs"]
+    # jail(8) unmounts at a stop what the file says then; what it has mounted goes all the same.
+    run(host, fstab=[LOGS])
+    assert mounted(host) == [f"{ROOT}/logs"]
+    assert said(host, fstab=[])[0] == f"set mounts of jail web in {FSTAB} to nothing"
+    assert host.files[FSTAB] == "# mine\n" and mounted(host) == []
+    run(host, state="absent")
+    assert FSTAB not in host.files
+    clean(host)
+
+
+def test_a_file_of_mounts_of_its_own_name_is_kept() -> None:
+    """Nobody declares a file of mounts, which somebody wrote; it is exported, compared and never removed."""
+    text = CONFIG.replace("persist;", 'persist;\n    mount.fstab = "/etc/web.mounts";')
+    own = f"# by hand\n\n  {DATA} # data\n"
+    host = server(files={FILE: text, "/etc/web.mounts": own}, up=("web",))
+    item = jail.read_info(host.reader(), {})["jails"][0]
+    assert item["fstab"] == [f"/tank/machines/web/data {ROOT}/srv nullfs"]
+    assert reconcile(SUBJECT, {"jails": [item]}, host.reader()).plan.sentences == []
+    assert said(host, fstab=[DATA]) == []
+    assert said(host, fstab=[DATA, LOGS], apply="next_boot") == [
+        f"set mounts of jail web in /etc/web.mounts to /tank/machines/web/data {ROOT}/srv nullfs, "
+        f"/var/log {ROOT}/logs nullfs ro",
+        "restart jail web for fstab to take effect (owed)",
+    ]
+    item = jail.read_info(host.reader(), {})["jails"][0]
+    assert item["apply"] == "next_boot"
+    run(host, state="absent")
+    assert host.files["/etc/web.mounts"] == f"{own}{LOGS}\n"
+    clean(host)
+
+
+def test_no_mounts_need_no_file_of_mounts() -> None:
+    host = server()
+    assert said(host, fstab=[], state="present") == []
+    assert FSTAB not in host.files
+
+
+def test_a_file_of_mounts_that_was_changed_while_the_jail_ran_leaves_nothing_behind() -> None:
+    host = server()
+    run(host, fstab=[DATA, LOGS])
+    host.files[FSTAB] = ""
+    assert said(host, fstab=[]) == ["restart jail web for fstab to take effect"]
+    assert mounted(host) == []
+    run(host, fstab=[DATA])
+    host.files[FSTAB] = f"{LOGS}\n"
+    host.world.call(["jail", "-R", "web"])
+    assert said(host, state="stopped") == [
+        f"remove what is left of jail web: mount {ROOT}/dev and mount {ROOT}/srv"
+    ]
+    clean(host)
+
+
+# ---- processors -------------------------------------------------------------------------------
+
+
+def pinned(host: FreebsdHost) -> str:
+    return host.world.kernel.cpusets.get(jid(host), "all")
+
+
+def test_processors_are_given_and_taken_while_the_jail_runs() -> None:
+    host = up()
+    number = jid(host)
+    outcome = run(host, cpuset="0-1")
+    assert outcome.plan.sentences == [
+        "set exec.created of jail web to /usr/bin/cpuset -l 0-1 -j web",
+        "set cpuset of the running jail web from 0-3 to 0-1",
+    ]
+    assert {step.effect for step in outcome.plan.steps} == {Effect.LIVE}
+    assert outcome.result(diff=True)["diff"]["after"]["web"]["cpuset (running)"] == "0-1"
+    assert (pinned(host), jid(host)) == ("0-1", number)
+    assert said(host, cpuset="0,1") == []
+    assert said(host, cpuset="all")[-1] == "set cpuset of the running jail web from 0-1 to 0-3"
+    assert (pinned(host), jid(host)) == ("all", number)
+
+
+def test_processors_that_somebody_gave_the_running_jail_are_taken_back() -> None:
+    host = up()
+    run(host, cpuset="0-1")
+    host.world.call(["cpuset", "-l", "2", "-j", "web"])
+    info = jail.read_info(host.reader(), {})
+    assert info["running"][0]["cpuset"] == "2"
+    assert reconcile(SUBJECT, {"jails": info["jails"]}, host.reader()).plan.sentences == [
+        "set cpuset of the running jail web from 2 to 0-1"
+    ]
+    assert said(host, cpuset="0-1") == ["set cpuset of the running jail web from 2 to 0-1"]
+    assert said(host, cpuset="0-1", state="stopped") == ["stop jail web"]
+
+
+def test_a_jail_that_is_no_longer_to_be_on_some_processors_gets_all() -> None:
+    host = server()
+    run(host, cpuset="0-1", parameters={"exec.created": "true"})
+    assert pinned(host) == "0-1"
+    assert said(host, parameters={"exec.created": "true"}) == [
+        "set exec.created of jail web to true",
+        "set cpuset of the running jail web from 0-1 to 0-3",
+    ]
+    assert said(host, parameters={"exec.created": "true"}) == []
+
+
+def test_a_start_gives_the_processors_by_itself() -> None:
+    host = up()
+    assert said(host, cpuset="3", parameters={"exec.clean": True})[-1] == (
+        "restart jail web for exec.clean to take effect"
+    )
+    assert pinned(host) == "3"
+    assert said(host, cpuset="3", parameters={"exec.created": "true"})[-1] == (
+        "restart jail web for exec.created to take effect"
+    )
+
+
+def test_processors_of_a_jail_that_waits_for_its_next_start_are_set_now() -> None:
+    host = up()
+    assert said(host, cpuset="3", parameters={"exec.clean": True}, apply="next_boot")[-2:] == [
+        "set cpuset of the running jail web from 0-3 to 3",
+        "restart jail web for exec.clean to take effect (owed)",
+    ]
+
+
+def test_processors_of_many_jails_are_read_by_one_command() -> None:
+    names = [f"j{number}" for number in range(9)]
+    files = {f"/etc/jail.conf.d/{name}.conf": CONFIG.replace("web", name).replace(".30", f".4{name[1]}")
+             for name in names}  # fmt: skip
+    host = FreebsdHost(files, folders=[f"/tank/machines/{name}/root/dev" for name in names], up=names)
+    items = [{"name": name, "cpuset": "0"} for name in names]
+    reconcile(SUBJECT, {"jails": items}, host.reader(), host)
+    host.calls.clear()
+    assert reconcile(SUBJECT, {"jails": items}, host.reader()).plan.sentences == []
+    assert len(host.calls) == 2
+
+
 # ---- what cannot be ---------------------------------------------------------------------------
 
 
@@ -372,6 +559,12 @@ REFUSALS: list[tuple[str, Callable[[], FreebsdHost], dict[str, Any], str]] = [
         "/etc/devfs.rules and run service devfs restart.",
     ),
     (
+        "ruleset hides nothing", lambda: server({}, rules=["include 4", "path bpf* unhide"]),
+        {"parameters": {"devfs_ruleset": 77}},
+        "jail web: ruleset 77 of devfs hides nothing, it would see every device; write it into "
+        "/etc/devfs.rules and run service devfs restart.",
+    ),
+    (
         "address used", lambda: server({"/etc/jail.conf.d/db.conf": OTHER}, up=("db",)),
         {"parameters": {"ip4.addr": "192.0.2.31"}},
         "jail web: jail db has the address 192.0.2.31; give one of them another.",
@@ -380,6 +573,10 @@ REFUSALS: list[tuple[str, Callable[[], FreebsdHost], dict[str, Any], str]] = [
         "bridge missing", server,
         {"parameters": {"ip4.addr": None}, "interfaces": [{**CARD, "bridge": "br9"}]},
         "interfaces of jail web: there is no bridge br9; make it first.",
+    ),
+    (
+        "processor missing", up, {"cpuset": "0-1,6-7"},
+        "cpuset of jail web: this host has no processor 6-7, but 0-3; name some of these.",
     ),
     (
         "foreign", server, {"name": "poudriere", "state": "absent"},
@@ -551,6 +748,41 @@ def test_a_ruleset_that_was_emptied_since_it_was_seen_stops_the_start() -> None:
     clean(host)
 
 
+def test_a_ruleset_that_includes_the_usual_one_alone_stops_the_start() -> None:
+    """Its includes do not count, so it hides nothing."""
+    text = CONFIG.replace("persist;", "persist;\n    devfs_ruleset = 77;")
+    host = server({FILE: text}, rules=["include 4", "path bpf* unhide"])
+    with pytest.raises(
+        CommandFailed, match="ruleset 77 of devfs hides nothing, so it would see every device"
+    ):
+        life.start(host, "web")
+    assert names(host) == ["poudriere"]
+    clean(host)
+
+
+def test_a_jail_that_sees_what_its_ruleset_hides_is_ended() -> None:
+    host = server()
+    mount = host.world.programs["mount"]
+    host.world.programs["mount"] = lambda world, argv, stdin: mount(
+        world, [word for word in argv if not word.startswith("-oruleset")], stdin
+    )
+    with pytest.raises(TwinError) as error:
+        run(host, parameters={"ip4.addr": None}, interfaces=[CARD])
+    assert (
+        "jail web was ended as soon as it ran: it saw ada0, ada0p1, bpf in its /dev, which ruleset 4 of "
+        f"devfs hides; look what is mounted at {ROOT}/dev before it, and with which ruleset"
+    ) in str(error.value)
+    assert names(host) == ["poudriere"]
+    assert [each.name for each in host.kernel.interfaces if "web" in each.name] == []
+    clean(host)
+
+
+def test_links_that_a_jail_makes_in_its_dev_are_its_own() -> None:
+    host = server()
+    host.world.faults["ls"] = Fault(rc=0, out="fd/\nlog@\nnull\n", about="/dev")
+    assert said(host) == ["start jail web"]
+
+
 def test_a_step_that_lies_is_found_out() -> None:
     host = up()
     host.fault = lambda argv: answered(argv) if argv[:2] == ("jail", "-m") else None
@@ -584,6 +816,7 @@ FULL = {
     "mounts": [{"source": "/tank/machines/web/data", "target": "/srv"}],
     "limits": {"memoryuse": "1G"},
     "devfs": ["path bpf* unhide"],
+    "fstab": [f"tmpfs {ROOT}/logs tmpfs rw 0 0"],
     "boot": True,
 }  # fmt: skip
 
@@ -712,6 +945,88 @@ def test_info_names_jails_what_is_foreign_and_what_leaks() -> None:
         ],
     }
     assert jail.read_info(host, {"names": ["none"]})["jails"] == []
+
+
+def lost(started: Callable[[FreebsdHost], Any]) -> FreebsdHost:
+    """Somebody has removed the file of jail web, and then the jail, while it ran."""
+    host = server()
+    for target in ("/mnt/web", f"{ROOT}/srv", "/tank/machines/db/root/dev"):
+        host.tree.make_folder(target)
+    # What somebody mounted, and a jail of others with the root of a machine, are not of jail web.
+    host.kernel.mounts.append(Mount("/usr/ports", "/mnt/web", "nullfs"))
+    argv = ["jail", "-c", "name=other", "path=/tank/machines/db/root", "persist", "mount.devfs"]
+    assert host.world.call(argv).rc == 0
+    host.kernel.mounts.append(Mount("tank/machines/web/root", ROOT, "zfs"))
+    started(host)
+    del host.files[FILE]
+    assert host.world.call(["jail", "-R", "web"]).rc == 0
+    return host
+
+
+def by_us(host: FreebsdHost) -> None:
+    parameters = {"ip4.addr": "em0|192.0.2.40/24", "mount.devfs": True}
+    run(
+        host,
+        parameters=parameters,
+        mounts=[{"source": "/tank/machines/web/data", "target": "/srv"}],
+        path=ROOT,
+    )
+
+
+LOST = [
+    f"mount {ROOT}/dev of jail web, which is gone",
+    f"mount {ROOT}/srv of jail web, which is gone",
+    "address 192.0.2.40 of em0 of jail web, which is gone",
+]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"jails": [{"name": "web", "state": "absent"}]},
+        {"jails": [], "purge": True, "scope": "w*"},
+    ],
+)
+def test_what_is_left_of_a_jail_whose_file_is_gone_is_found_and_removed(options: Mapping[str, Any]) -> None:
+    host = lost(by_us)
+    kept = [each.target for each in host.kernel.mounts if each.kind == "zfs" or "web/" not in each.target]
+    assert jail.read_info(host.reader(), {})["leaks"] == LOST
+    nothing = {**options, "scope": "d*"}
+    if "purge" in options:
+        assert reconcile(SUBJECT, nothing, host.reader(), host).plan.sentences == []
+    outcome = reconcile(SUBJECT, options, host.reader(), host)
+    assert outcome.plan.sentences == [
+        f"remove what is left of jail web: mount {ROOT}/dev, mount {ROOT}/srv and address 192.0.2.40 of em0"
+    ]
+    assert [each.target for each in host.kernel.mounts] == kept
+    assert em0(host).addresses == ["192.0.2.11/24"]
+    assert names(host) == ["other", "poudriere"]
+    clean(host)
+
+
+def test_mounts_of_a_machine_are_found_that_was_started_by_others() -> None:
+    """rc.d/jail leaves no note at boot; the path tells whose they are."""
+    host = lost(lambda host: host.start("web"))
+    assert jail.read_info(host.reader(), {})["leaks"] == LOST[:1]
+    assert run(host, state="absent").plan.sentences == [f"remove what is left of jail web: mount {ROOT}/dev"]
+    clean(host)
+
+
+def test_a_machine_that_others_define_is_not_gone() -> None:
+    host = lost(lambda host: host.start("web"))
+    for file in ("/etc/jail.web.conf", "/etc/jail.conf"):
+        own = host.files.pop(file, "")
+        host.files[file] = own + CONFIG
+        assert jail.read_info(host.reader(), {})["leaks"] == []
+        purge = {"jails": [], "purge": True, "scope": "*"}
+        assert reconcile(SUBJECT, purge, host.reader(), host).plan.sentences == []
+        host.files[file] = own
+
+
+def test_a_note_that_can_no_longer_be_read_hides_nothing_else() -> None:
+    host = lost(by_us)
+    host.files["/var/run/twin/jail/web"] = '7\n.include "/etc/gone.conf";\n'
+    assert jail.read_info(host.reader(), {})["leaks"] == LOST[:2]
 
 
 def test_a_host_without_jails_reads_as_empty_and_cannot_be_changed() -> None:
@@ -952,6 +1267,7 @@ OPTIONS: dict[str, list[Any]] = {
     "devfs": [[], ["path bpf* unhide"]],
     "mounts": [[], [{"source": "/tank/machines/web/data", "target": "/srv"}]],
     "cpuset": ["0", "0-1"],
+    "fstab": [[], [f"tmpfs {ROOT}/srv tmpfs rw"]],
     "boot": [True, False],
     "apply": ["next_boot"],
 }

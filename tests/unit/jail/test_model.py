@@ -15,16 +15,21 @@ from hypothesis import strategies as st
 from ansible_collections.twin.datacenter.plugins.module_utils._core.check import Check
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
 from ansible_collections.twin.datacenter.plugins.module_utils._jail import devfs, limits, network
+from ansible_collections.twin.datacenter.plugins.module_utils._jail.life_host import read_rulesets
+from ansible_collections.twin.datacenter.plugins.module_utils._jail.machine import (
+    jail_config,
+    resources_of,
+)
 from ansible_collections.twin.datacenter.plugins.module_utils._jail.model import (
     Found,
     exported,
-    jail_config,
     known_to_kernel,
     meaning,
     parse_jail,
-    resources_of,
     wanted_of,
 )
+from tests.doubles.freebsd.devfs import NODES, visible
+from tests.doubles.freebsd.host import FreebsdHost
 
 PARAMETERS = st.sampled_from(
     [
@@ -115,7 +120,7 @@ def test_the_kernel_knows_less_than_the_file(
             "write paths without .. and blanks",
         ),
         ({"path": "/r", "mounts": [{"source": "a", "target": "/b"}]}, "'a' is no absolute path"),
-        ({"cpuset": "all"}, "cpuset of jail web: 'all' is no list of processors"),
+        ({"cpuset": "some"}, "cpuset of jail web: 'some' is no list of numbers"),
         ({"devfs": ["hide"]}, "devfs of jail web: 'hide' is no rule"),
         ({"devfs": [], "parameters": {"devfs_ruleset": 5}}, "devfs of jail web: it names a ruleset too"),
         ({"limits": {"cputime": 5}}, "the kernel cannot deny time that has passed"),
@@ -293,6 +298,58 @@ def test_rulesets_of_others_are_kept() -> None:
     assert edited == f"{RULES}[twin_db=101]\nadd include 4\n"
     assert devfs.edit(edited, "db", 0, []) == RULES
     assert devfs.choose({100, 101}) == 102
+
+
+def shown(rules: list[str]) -> tuple[str, ...]:
+    return tuple(f"{place}00 {rule}" for place, rule in enumerate(rules, 1))
+
+
+USUAL = {
+    1: shown(["hide"]),
+    2: shown(["path null unhide"]),
+    4: shown(["include 1", "include 2", "path zfs unhide"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("rules", "hidden", "nothing"),
+    [
+        (["include 1", "include 2", "include 4", "path bpf* unhide"], {"mem", "pf"}, False),
+        # What an included ruleset includes does not count; that of FreeBSD was once written so.
+        (["include 4", "path pf unhide"], set(), True),
+        (["path bpf* unhide"], set(), True),
+        ([], set(), True),
+        (["hide", "type mem unhide"], set(), True),
+        (["type mem hide"], set(), True),
+        (["path *mem hide"], {"mem"}, False),
+        (["path bpf* include 1", "path mem hide"], {"mem", "bpf0"}, False),
+        (["include 1", "path hide unhide", "path unhide hide"], {"mem", "pf", "bpf0", "zfs", "null"}, False),
+    ],
+)
+def test_what_a_ruleset_surely_hides(rules: list[str], hidden: set[str], nothing: bool) -> None:
+    loaded = devfs.Loaded({**USUAL, 7: shown(rules)})
+    assert {node for node in ("mem", "pf", "bpf0", "zfs", "null") if loaded.hides(7, node)} == hidden
+    assert loaded.hides_nothing(7) is nothing
+
+
+RULE = st.builds(
+    lambda path, act: f"{path}{act}",
+    st.sampled_from(["", "path mem ", "path *m* ", "path zfs ", "path pts/* "]),
+    st.sampled_from(["hide", "unhide", "include 1", "include 2", "include 10", "mode 600"]),
+)
+
+
+@given(st.lists(RULE, max_size=5), st.lists(RULE, max_size=5), st.sampled_from(["0", "1", "2"]))
+def test_what_it_hides_is_what_a_jail_does_not_see(one: list[str], other: list[str], depth: str) -> None:
+    host = FreebsdHost()
+    host.world.kernel.sysctls["vfs.devfs.rule_depth"] = depth
+    for number, rules in ((10, [rule for rule in one if "10" not in rule]), (11, other)):
+        host.world.kernel.rulesets[number] = list(shown(rules))
+    loaded = read_rulesets(host.reader())
+    seen = visible(host.world, 11)
+    assert {node for node in NODES if "/" not in node and not loaded.hides(11, node)} == {
+        node for node in seen if "/" not in node
+    }
 
 
 # ---- network ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.errors impor
 from ansible_collections.twin.datacenter.plugins.module_utils._core.plan import Plan
 from ansible_collections.twin.datacenter.plugins.module_utils._jail import conf
 from ansible_collections.twin.datacenter.plugins.module_utils._jail.boot import boot_list, boot_words
+from ansible_collections.twin.datacenter.plugins.module_utils._jail.devfs import Loaded
 from ansible_collections.twin.datacenter.plugins.module_utils._jail.model import (
     Found,
     System,
@@ -157,7 +158,7 @@ def test_two_new_jails_get_different_numbers() -> None:
         {"name": name, "path": "/r", "interfaces": cards, "devfs": ["path bpf* unhide"]}
         for name in ("a", "b")
     ]
-    steps = plan(items=items, rulesets=frozenset({4, 5}), reserved=frozenset({100})).steps
+    steps = plan(items=items, rulesets=Loaded({4: ("100 hide",)}), reserved=frozenset({100})).steps
     made = [step.args["number"] for step in steps if step.verb == "devfs"]
     lines = [step.args["parameters"]["exec.prestart"][0] for step in steps if step.verb == "define"]
     assert made == [101, 102] and len({*lines}) == 2
@@ -165,8 +166,9 @@ def test_two_new_jails_get_different_numbers() -> None:
 
 def test_a_ruleset_of_its_own_knows_a_network_stack_of_its_own() -> None:
     rules = ["path bpf* unhide"]
-    for more, first in (({}, "include 4"), ({"interfaces": [{"bridge": "br0"}]}, "include 5")):
+    base = [f"include {number}" for number in (1, 2, 3, 4)]
+    for more, own in (({}, []), ({"interfaces": [{"bridge": "br0"}]}, ["include 5"])):
         steps = plan(
             items=[{"name": "a", "path": "/r", "parameters": {"persist": True}, "devfs": rules, **more}]
         ).steps
-        assert steps[0].args["rules"] == [first, *rules]
+        assert steps[0].args["rules"] == [*base, *own, *rules]

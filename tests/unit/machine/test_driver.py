@@ -12,7 +12,10 @@ import pytest
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused, TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._core.host import Output
-from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import to_mapping
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.declaration import (
+    parse_machine,
+    to_mapping,
+)
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.driver import (
     Forecast,
     Tolerable,
@@ -24,8 +27,9 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.driver im
 )
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.host import read_info
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.journal import Owner, Stage
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.kinds import kind_of
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.move import Done, Relay
-from tests.doubles.machines import MachineServer, driver, two_servers
+from tests.doubles.machines import MACHINE, MachineServer, driver, two_servers
 from tests.doubles.zfs_streams import written
 
 Servers = tuple[MachineServer, MachineServer]
@@ -99,6 +103,50 @@ def test_a_jail_with_a_dataset_of_its_own_there_and_back(tmp_path: Path) -> None
         values = there.run(["zfs", "get", "-H", "-o", "value", "jailed,mountpoint,mounted", scratch]).out
         assert values.split() == ["on", "/scratch", "no"]
         assert there.kernel.jails()[0].params["ip4.addr"] == ["192.0.2.21"]
+
+
+def test_the_file_of_mounts_of_a_jail_goes_with_it(tmp_path: Path) -> None:
+    line = "tmpfs /tank/machines/ssa/root/tmp tmpfs size=64m 0 0"
+    castor, pollux = two_servers(str(tmp_path), "freebsd-14.3", options={"fstab": [line]})
+    pollux.files["/etc/fstab.ssa"] = "# of pollux\n"
+    assert isinstance(moved(castor, pollux), Done)
+    assert pollux.files["/etc/fstab.ssa"] == f"# of pollux\n{line}\n"
+    assert "tmpfs" in [each.kind for each in pollux.kernel.mounts]
+    assert "tmpfs" not in [each.kind for each in castor.kernel.mounts]
+
+
+BASE = {"source": "/tank/images/tiny", "target": "/.base", "readonly": True}
+
+
+def test_a_thin_jail_does_not_move_where_its_base_is_not_mounted(tmp_path: Path) -> None:
+    castor, pollux = two_servers(str(tmp_path), "freebsd-14.3", mounts=[BASE])
+    job = driver(castor, pollux, quiet)
+    assert isinstance(forecast(job, "pollux"), Forecast)
+    pollux.change(["zfs", "unmount", "tank/images/tiny"])
+    with pytest.raises(Refused) as error:
+        forecast(job, "pollux")
+    assert (
+        "pollux: tank/images/tiny is not mounted at /tank/images/tiny, as jail ssa needs; "
+        "run zfs mount tank/images/tiny"
+    ) in str(error.value)
+    pollux.change(["zfs", "mount", "tank/images/tiny"])
+    assert isinstance(moved(castor, pollux), Done)
+
+
+def test_a_jail_does_not_move_where_a_folder_is_missing_that_it_sees(tmp_path: Path) -> None:
+    line = "/usr/ports\\040tree /tank/machines/ssa/root/tmp nullfs ro"
+    _castor, pollux = two_servers(str(tmp_path), "freebsd-14.3")
+    machine = parse_machine("ssa", {**MACHINE, "kind": "jail", "options": {"fstab": [line]}})
+    lacking = kind_of(machine).lacking(pollux.reader(), machine, pollux.pair)
+    assert lacking == ["there is no /usr/ports tree, which jail ssa is to see; make it"]
+    pollux.files["/usr/ports tree/README"] = ""
+    # These are never mounted on the server, wherever they say.
+    for name, options in (
+        ("usr", ["canmount=off", "mountpoint=/usr"]),
+        ("own", ["jailed=on", "mountpoint=/usr"]),
+    ):
+        pollux.change(["zfs", "create", *(word for each in options for word in ("-o", each)), f"tank/{name}"])
+    assert kind_of(machine).lacking(pollux.reader(), machine, pollux.pair) == []
 
 
 def test_where_it_is_already(servers: Servers) -> None:

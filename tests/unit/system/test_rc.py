@@ -25,7 +25,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._system.rc import 
 )
 from ansible_collections.twin.datacenter.plugins.modules.rc_conf import SUBJECT
 from tests.doubles.freebsd.host import FreebsdHost
-from tests.doubles.memory import MemoryHost, answered
+from tests.doubles.memory import MemoryHost
 
 RC, LOADER, SYSCTL = "/etc/rc.conf", "/boot/loader.conf", "/etc/sysctl.conf"
 
@@ -115,8 +115,7 @@ def test_a_tunable_waits_for_a_boot_until_the_kernel_has_it() -> None:
 
 def test_a_file_of_the_loader_keeps_its_permissions() -> None:
     host = server(loader='bootlock_password="secret"\n')
-    row = f"0600\troot\t0\twheel\t0\tRegular File\t{LOADER}\n"
-    host.world.programs["stat"] = lambda world, argv, stdin: answered(argv, row)
+    host.modes[LOADER] = 0o600
     apply(host, {"name": "autoboot_delay", "file": LOADER, "value": 3})
     assert host.modes[LOADER] == 0o600
 

@@ -15,7 +15,8 @@ Where a Linux kernel cannot be what FreeBSD's is, this ground says so here:
 * root of a jail may do what root of the server may; what its own programs do to its interfaces is seen by
   ifconfig(8) alone;
 * Linux programs want /proc: a jail has one where its root has that folder, unseen by the host;
-* there are no dying jails.
+* jails die at once, apart from those whose names stand in /var/db/freebsd-double/lingering: they go on as
+  dying ones, which keep their names, until they are no longer named there.
 """
 
 from collections.abc import Callable, Sequence

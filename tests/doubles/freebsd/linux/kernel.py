@@ -25,6 +25,7 @@ from . import mounts, network
 
 STATE = Path("/run/freebsd/kernel")
 LOADER = Path("/boot/loader.conf")
+LINGERING = Path("/var/db/freebsd-double/lingering")
 KEEPER = Path(__file__).with_name("keeper.py")
 NSENTER, UNSHARE = "/usr/lib/linux/nsenter", "/usr/lib/linux/unshare"
 
@@ -66,6 +67,10 @@ class LinuxKernel(MemoryKernel):
         self.mounts[:0] = [Mount("zroot/ROOT/default", "/", "zfs"), *real]
         self._is = self._is[0], copy.deepcopy(self.mounts)
         self._bury()
+        self.dying_keeps_name = LINGERING.exists()
+        self.lingering = {*LINGERING.read_text().split()} if LINGERING.exists() else set()
+        for jail in [jail for jail in self._jails.values() if jail.dying and jail.name not in self.lingering]:
+            self._forget(jail)
         for jail in self.jails() if inside else []:
             if jail.vnet:
                 self._look_into(jail)
