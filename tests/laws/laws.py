@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
@@ -172,7 +172,7 @@ def recording(subject: Subject[Any, Any], applied: list[str]) -> Subject[Any, An
         applied.append(step.sentence)
         return subject.apply(host, step)
 
-    return Subject(subject.options, subject.wanted, subject.read, subject.plan, apply, subject.rules)
+    return replace(subject, apply=apply)
 
 
 LAWS: tuple[Callable[[Case], None], ...] = (

@@ -42,6 +42,8 @@ class Subject(Generic[Wanted, Current]):
     :param apply: one step to the calls that it stands for; may return measured values (bytes …).
     :param host: the system that the options name, with its write half if it is to be changed: this machine,
         unless the module says otherwise (an API).
+    :param narrow: those of the wanted things that a plan touches, which alone are read again after it; all of
+        them unless the module says otherwise.
     """
 
     options: Mapping[str, Any]
@@ -51,6 +53,7 @@ class Subject(Generic[Wanted, Current]):
     apply: Callable[[Any, Step], Mapping[str, Any] | None]
     rules: Mapping[str, Any] = field(default_factory=dict)
     host: Callable[[Mapping[str, Any], bool], Any] = local_host
+    narrow: Callable[[Plan, Wanted], Wanted] = lambda _plan, wanted: wanted
 
 
 @dataclass(slots=True)
@@ -96,7 +99,8 @@ def reconcile(
             raise _interrupted(error, plan.due, index) from error
         if measured:
             outcome.measured.append({"key": step.key, **measured})
-    _verify(plan, subject.plan(subject.read(writer, wanted), wanted))
+    touched = subject.narrow(plan, wanted)
+    _verify(plan, subject.plan(subject.read(writer, touched), touched))
     return outcome
 
 
