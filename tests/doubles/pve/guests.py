@@ -56,6 +56,7 @@ VM_FAST = {
     "lock", "name", "onboot", "shares", "startup", "description", "protection", "vmstatestorage",
     "hookscript", "tags",
     "autostart", "boot", "migrate_downtime", "migrate_speed", "affinity", "cpuunits", "cpulimit",
+    "cicustom", "cipassword", "citype", "ciuser", "ciupgrade", "nameserver", "searchdomain", "sshkeys",
 }  # fmt: skip
 # Which privilege a change of an option needs (check_vm_modify_config_perm, check_ct_modify_config_perm).
 VM_PRIVILEGES = {
@@ -419,7 +420,7 @@ def pluggable(guest: Guest, key: str) -> bool:
         if key in CT_FAST or (CT_FAST_DELETE if removal else CT_FAST_ADD).fullmatch(key):
             return True
         return bool(re.fullmatch(r"mp\d+|dev\d+", key)) and not removal and key not in guest.config
-    if key in VM_FAST or key.startswith("unused"):
+    if key in VM_FAST or re.fullmatch(r"(unused|ipconfig)\d+", key):
         return True
     features = str(guest.config.get("hotplug", "network,disk,usb"))
     features = {"0": "", "1": "network,disk,usb"}.get(features, features)

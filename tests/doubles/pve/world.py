@@ -73,6 +73,8 @@ class Guest:
     started: float = 0.0
     parent: str | None = None
     """The snapshot that it was last taken back to, or that was last made."""
+    pid: int = 4000
+    """Of its process; another one after each start."""
     agent: bool = False
     """Whether its guest agent answers."""
     program: Callable[[list[str], bytes], tuple[int, bytes, bytes]] | None = None

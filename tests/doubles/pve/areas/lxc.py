@@ -66,7 +66,7 @@ def usage(world: World, guest: Guest) -> dict[str, Any]:
     if running:
         told = () if world.old else PRESSURES
         pressure = dict.fromkeys((f"pressure{kind}" for kind in told), "0.00")
-        live = {"mem": memory * 1024**2 // 20, "disk": root_size(guest) // 10, "pid": 4000 + guest.vmid}
+        live = {"mem": memory * 1024**2 // 20, "disk": root_size(guest) // 10, "pid": guest.pid}
         entry |= {**pressure, **live, "uptime": int(world.clock.now() - guest.started)}
     for key in ("lock", "tags", "template"):
         if guest.config.get(key):
@@ -245,6 +245,8 @@ def drop(world: World, guest: Guest) -> None:
 def boot(world: World, guest: Guest) -> None:
     guests.apply_all(world, guest)
     guest.status, guest.paused, guest.started = "running", False, world.clock.now()
+    world.pid += 7
+    guest.pid = world.pid
 
 
 def halt(guest: Guest) -> None:
@@ -374,6 +376,7 @@ def destroy(call: Call) -> Any:
             task.log(f"forced to stop CT {guest.vmid} before destroying!")
             halt(guest)
         yield 1.0
+        world.guest(guest.node, "lxc", guest.vmid)  # another task may have come first
         for volid in [*guests.volumes(guest).values()]:
             storages.remove(world, guest.node, volid)
         guests.forget(call, task, guest)

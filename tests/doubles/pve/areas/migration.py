@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.doubles.pve import guests
 from tests.doubles.pve.api import Call, handles
+from tests.doubles.pve.areas import lxc
 from tests.doubles.pve.errors import Refusal, parameter
 from tests.doubles.pve.tasks import Steps, Task
 from tests.doubles.pve.world import Guest, Kind, World
@@ -60,6 +61,8 @@ def migrate(call: Call, kind: Kind) -> Any:
         if not world.nodes[target].online:
             raise Refusal("migration aborted")
         relocate(world, guest, target)
+        if kind == "lxc" and guest.status == "running":
+            lxc.boot(world, guest)
         task.log("migration finished successfully (duration 00:00:04)")
 
     return call.task("vzmigrate" if kind == "lxc" else "qmigrate", str(guest.vmid), work)

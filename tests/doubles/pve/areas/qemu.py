@@ -51,7 +51,7 @@ def usage(world: World, guest: Guest) -> dict[str, Any]:
         "maxdisk": boot_disk_size(guest),
     }
     if running:
-        live = {"mem": memory // 3, "memhost": memory // 3, "pid": 5000 + guest.vmid}
+        live = {"mem": memory // 3, "memhost": memory // 3, "pid": guest.pid}
         told = () if world.old else PRESSURES
         pressure = dict.fromkeys((f"pressure{kind}" for kind in told), 0)
         entry |= {**live, **pressure, "uptime": int(world.clock.now() - guest.started)}
@@ -297,6 +297,8 @@ def boot_order(config: dict[str, Any]) -> str:
 def boot(world: World, guest: Guest) -> None:
     guests.apply_all(world, guest)
     guest.status, guest.paused, guest.started = "running", False, world.clock.now()
+    world.pid += 7
+    guest.pid = world.pid
 
 
 def halt(world: World, guest: Guest) -> None:
@@ -462,6 +464,7 @@ def destroy(call: Call) -> Any:
             if volid in used:
                 raise Refusal(f"base volume '{volid}' is still in use by linked cloned")
         yield 1.0
+        world.guest(guest.node, "qemu", guest.vmid)  # another task may have come first
         for volid in guests.volumes(guest).values():
             storages.remove(world, guest.node, volid)
         guests.forget(call, task, guest)
