@@ -52,18 +52,10 @@ CALLS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "lxc": {
         "CONFIG": ("PUT", "/nodes/{node}/lxc/{vmid}/config"),
         "CREATE": ("POST", "/nodes/{node}/lxc"),
-        "CLONE": ("POST", "/nodes/{node}/lxc/{vmid}/clone"),
-        "MIGRATE": ("POST", "/nodes/{node}/lxc/{vmid}/migrate"),
-        "RESIZE": ("PUT", "/nodes/{node}/lxc/{vmid}/resize"),
-        "MOVE_VOLUME": ("POST", "/nodes/{node}/lxc/{vmid}/move_volume"),
     },
     "qemu": {
         "CONFIG": ("POST", "/nodes/{node}/qemu/{vmid}/config"),
         "CREATE": ("POST", "/nodes/{node}/qemu"),
-        "CLONE": ("POST", "/nodes/{node}/qemu/{vmid}/clone"),
-        "MIGRATE": ("POST", "/nodes/{node}/qemu/{vmid}/migrate"),
-        "RESIZE": ("PUT", "/nodes/{node}/qemu/{vmid}/resize"),
-        "MOVE_DISK": ("POST", "/nodes/{node}/qemu/{vmid}/move_disk"),
     },
 }
 """The files, their tables, and the call that each is of."""

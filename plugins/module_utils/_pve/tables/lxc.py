@@ -5,10 +5,6 @@
 
 CONFIG: PUT /nodes/{node}/lxc/{vmid}/config
 CREATE: POST /nodes/{node}/lxc
-CLONE: POST /nodes/{node}/lxc/{vmid}/clone
-MIGRATE: POST /nodes/{node}/lxc/{vmid}/migrate
-RESIZE: PUT /nodes/{node}/lxc/{vmid}/resize
-MOVE_VOLUME: POST /nodes/{node}/lxc/{vmid}/move_volume
 """
 
 from __future__ import annotations
@@ -172,35 +168,4 @@ CREATE = {
     "storage": Field(format="pve-storage-id"),
     "unique": Field("boolean"),
     "vmid": Field("integer", low=100, high=999999999, format="pve-vmid", required=True),
-}
-CLONE = {
-    "bwlimit": Field("number", low=0),
-    "description": Field(),
-    "full": Field("boolean"),
-    "hostname": Field(format="dns-name"),
-    "newid": Field("integer", low=100, high=999999999, format="pve-vmid", required=True),
-    "pool": Field(format="pve-poolid"),
-    "snapname": Field(longest=40, format="pve-configid"),
-    "storage": Field(format="pve-storage-id"),
-    "target": Field(format="pve-node"),
-}
-MIGRATE = {
-    "bwlimit": Field("number", low=0),
-    "online": Field("boolean"),
-    "restart": Field("boolean"),
-    "target": Field(format="pve-node", required=True),
-    "target-storage": Field(format="storage-pair-list"),
-    "timeout": Field("integer", default=180),
-}
-RESIZE = {
-    "disk": Field(pattern="rootfs|mp\\d+", required=True),
-    "size": Field(pattern="\\+?\\d+(\\.\\d+)?[KMGT]?", required=True),
-}
-MOVE_VOLUME = {
-    "bwlimit": Field("number", low=0),
-    "storage": Field(format="pve-storage-id"),
-    "target-digest": Field(longest=40),
-    "target-vmid": Field("integer", low=100, high=999999999, format="pve-vmid"),
-    "target-volume": Field(pattern="rootfs|mp\\d+|unused\\d+"),
-    "volume": Field(pattern="rootfs|mp\\d+|unused\\d+", required=True),
 }

@@ -5,10 +5,6 @@
 
 CONFIG: POST /nodes/{node}/qemu/{vmid}/config
 CREATE: POST /nodes/{node}/qemu
-CLONE: POST /nodes/{node}/qemu/{vmid}/clone
-MIGRATE: POST /nodes/{node}/qemu/{vmid}/migrate
-RESIZE: PUT /nodes/{node}/qemu/{vmid}/resize
-MOVE_DISK: POST /nodes/{node}/qemu/{vmid}/move_disk
 """
 
 from __future__ import annotations
@@ -689,43 +685,4 @@ CREATE = {
     "vmid": Field("integer", low=100, high=999999999, format="pve-vmid", required=True),
     "vmstatestorage": Field(format="pve-storage-id"),
     "watchdog": Field(parts=WATCHDOG),
-}
-CLONE = {
-    "bwlimit": Field("integer", low=0),
-    "description": Field(),
-    "format": Field(choices=("raw", "qcow2", "vmdk")),
-    "full": Field("boolean"),
-    "name": Field(format="dns-name"),
-    "newid": Field("integer", low=100, high=999999999, format="pve-vmid", required=True),
-    "pool": Field(format="pve-poolid"),
-    "snapname": Field(longest=40, format="pve-configid"),
-    "storage": Field(format="pve-storage-id"),
-    "target": Field(format="pve-node"),
-}
-MIGRATE = {
-    "bwlimit": Field("integer", low=0),
-    "force": Field("boolean"),
-    "migration_network": Field(format="CIDR"),
-    "migration_type": Field(choices=("secure", "insecure")),
-    "online": Field("boolean"),
-    "target": Field(format="pve-node", required=True),
-    "targetstorage": Field(format="storage-pair-list"),
-    "with-conntrack-state": Field("boolean", default=False),
-    "with-local-disks": Field("boolean"),
-}
-RESIZE = {
-    "disk": Field(pattern="ide\\d+|scsi\\d+|virtio\\d+|sata\\d+|efidisk\\d+|tpmstate\\d+", required=True),
-    "size": Field(pattern="\\+?\\d+(\\.\\d+)?[KMGT]?", required=True),
-    "skiplock": Field("boolean"),
-}
-MOVE_DISK = {
-    "bwlimit": Field("integer", low=0),
-    "disk": Field(
-        pattern="ide\\d+|scsi\\d+|virtio\\d+|sata\\d+|efidisk\\d+|tpmstate\\d+|unused\\d+", required=True
-    ),
-    "format": Field(choices=("raw", "qcow2", "vmdk")),
-    "storage": Field(format="pve-storage-id"),
-    "target-digest": Field(longest=40),
-    "target-disk": Field(pattern="ide\\d+|scsi\\d+|virtio\\d+|sata\\d+|efidisk\\d+|tpmstate\\d+|unused\\d+"),
-    "target-vmid": Field("integer", low=100, high=999999999, format="pve-vmid"),
 }
