@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes wrong half way: each request and each task of a run fails once, in every way that there is.
+
+Whatever happens, the first run either ends well or says in a sentence what happened and how far it came; a
+second run comes to the same end as one that was left in peace; no guest is there twice, lost, or left locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
+from tests.doubles.pve.faults import Fault, TaskFault
+from tests.doubles.pve_host import DoubleHost
+from tests.laws import cases_pve_lxc, cases_pve_qemu, laws
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "answers 500": {"status": 500, "text": "internal error"},
+    "answers 500 when all is done": {"status": 500, "text": "internal error", "late": True},
+    "answers 596": {"status": 596, "text": "Connection timed out"},
+    "is dropped": {"drop": True},
+    "is dropped when all is done": {"drop": True, "late": True},
+    "loses the quorum": {"status": 200, "quorum": True},
+    "finds the lock taken": {"text": "can't lock file '/run/lock/lxc/pve-config-200.lock' - got timeout"},
+}
+CASES = {
+    str(case): case
+    for case in (*cases_pve_lxc.CASES, *cases_pve_qemu.CASES)
+    if case.name
+    in (
+        "new",
+        "changed with restart",
+        "moved",
+        "cloned",
+        "stopped",
+        "absent",
+        "disk removed",
+        "from a backup",
+    )
+}
+
+
+class Killed(BaseException):
+    """The controller was ended."""
+
+
+def requests_of(case: laws.Case) -> list[str]:
+    host = case.host()
+    laws.run(case, host)
+    return [f"{verb} {path}" for verb, path, _params in host.api.log]
+
+
+def tasks_of(case: laws.Case) -> list[str]:
+    host = case.host()
+    laws.run(case, host)
+    return [f"{task.type} {task.id}" for task in host.world.tasks.values()]
+
+
+def goal_of(case: laws.Case) -> Any:
+    host = case.host()
+    laws.run(case, host)
+    return laws.comparable(laws.picture(case, host))
+
+
+def finish(case: laws.Case, host: DoubleHost) -> None:
+    """Run again, as somebody else would, on what is there."""
+    host.api.faults.requests.clear()
+    host.api.faults.tasks.clear()
+    for node in host.world.nodes.values():
+        node.online = True
+    again = DoubleHost(host.world)
+    laws.run(case, again)
+    assert laws.comparable(laws.picture(case, again)) == goal_of(case)
+    assert not [guest.vmid for guest in host.world.guests.values() if guest.lock]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", CASES)
+def test_each_request_fails_once(name: str, fault: str) -> None:
+    case = CASES[name]
+    for number, request in enumerate(requests_of(case), 1):
+        host = case.host()
+        host.timeout = 0.5  # real seconds, in which the clock of the double goes a long way
+        host.api.faults.requests.append(Fault(r"", after=number, **FAULTS[fault]))
+        try:
+            laws.run(case, host)
+        except TwinError as error:
+            assert len(str(error)) > 20, request
+        finish(case, host)
+
+
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize("name", CASES)
+def test_each_task_fails_once(name: str, early: bool) -> None:
+    case = CASES[name]
+    for number, task in enumerate(tasks_of(case), 1):
+        host = case.host()
+        host.api.faults.tasks.append(TaskFault("", "command 'zfs' failed: exit code 1", early, after=number))
+        try:
+            laws.run(case, host)
+        except TwinError as error:
+            assert "command 'zfs' failed: exit code 1" in str(error), task
+            assert error.facts["left"], task
+        finish(case, host)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_controller_is_killed_after_each_request(name: str) -> None:
+    case = CASES[name]
+    for number, _request in enumerate(requests_of(case), 1):
+        host = case.host()
+        kill_after(host, number)
+        with pytest.raises(Killed):
+            laws.run(case, host)
+        finish(case, host)
+
+
+def kill_after(host: DoubleHost, number: int) -> None:
+    real: Callable[..., Any] = host.transport.request
+
+    def request(*args: Any) -> Any:
+        answer = real(*args)
+        if len(host.api.log) >= number:
+            raise Killed
+        return answer
+
+    host.transport.request = request  # type: ignore[method-assign]

@@ -1,0 +1,494 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Guests on the double of Proxmox VE: requests, conflicts, drift, privileges, locks, what others suffered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused, TwinError
+from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Outcome, Subject, reconcile
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.errors import Changed, TaskFailed
+from ansible_collections.twin.datacenter.plugins.modules import pve_lxc, pve_qemu
+from tests.doubles.pve.access import Grant, Token, User
+from tests.doubles.pve.faults import TaskFault
+from tests.doubles.pve_guests import (
+    ARCHIVE,
+    SSA,
+    WEB,
+    add_guest,
+    container,
+    house,
+    machine,
+    renumbered,
+)
+from tests.doubles.pve_host import DoubleHost
+from tests.laws import cases_pve_lxc, cases_pve_qemu, laws
+
+LXC, QEMU = pve_lxc.SUBJECT, pve_qemu.SUBJECT
+NEW = {"name": "new", **cases_pve_lxc.NEW}
+CASES = (*cases_pve_lxc.CASES, *cases_pve_qemu.CASES)
+
+
+def apply(
+    host: DoubleHost,
+    *guests: Mapping[str, Any],
+    subject: Subject[Any, Any] = LXC,
+    check: bool = False,
+    **more: Any,
+) -> Outcome:
+    make = cases_pve_lxc.params if subject is LXC else cases_pve_qemu.params
+    return reconcile(subject, make(*guests, **more), host.reader(), None if check else host)
+
+
+def requests(host: DoubleHost, work: Callable[[], Any]) -> int:
+    """How many requests it makes, polls of tasks not counted."""
+    before = len(host.api.log)
+    work()
+    return len(
+        [
+            entry
+            for entry in host.api.log[before:]
+            if "/status/current" not in entry[1] and "/tasks/" not in entry[1]
+        ]
+    )
+
+
+# -- requests
+
+
+def test_one_guest_costs_three_requests() -> None:
+    host = container()
+    assert requests(host, lambda: apply(host, {"name": "ssa", "config": {"memory": 512}})) == 3
+
+
+def many(count: int) -> tuple[DoubleHost, list[dict[str, Any]]]:
+    host = house()
+    for vmid in range(200, 200 + count):
+        node = ("castor", "pollux")[vmid % 2]
+        add_guest(host.world, vmid, renumbered(SSA, 200, vmid, f"ct{vmid}"), running=True, node=node)
+    return host, [{"name": f"ct{vmid}", "config": {"memory": 512}} for vmid in range(200, 200 + count)]
+
+
+def test_a_hundred_guests_cost_a_hundred_and_three_requests() -> None:
+    host, items = many(100)
+    assert requests(host, lambda: apply(host, *items)) == 103
+
+
+def test_one_of_a_hundred_that_changes_costs_five_more_at_most() -> None:
+    host, items = many(100)
+    items[7]["config"] = {"memory": 1024, "features": {"nesting": False}}
+    cost = requests(host, lambda: apply(host, *items))
+    assert host.changes == ["PUT /nodes/pollux/lxc/207/config", "POST /nodes/pollux/lxc/207/status/reboot"]
+    assert cost <= 103 + 5
+
+
+# -- conflicts and drift
+
+
+def meanwhile(host: DoubleHost, request: str, change: Callable[[], None]) -> None:
+    """Let something happen right before a request."""
+    real: Callable[..., Any] = host.transport.request
+
+    def hooked(method: str, path: str, params: Mapping[str, Any]) -> Any:
+        if f"{method} {path}".endswith(request):
+            change()
+        return real(method, path, params)
+
+    host.transport.request = hooked  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("host", "subject", "request_", "item"),
+    [
+        (container(), LXC, "PUT nodes/castor/lxc/200/config", {"name": "ssa", "config": {"memory": 1024}}),
+        (machine(), QEMU, "PUT nodes/castor/qemu/300/config", {"name": "web", "config": {"cpulimit": 2}}),
+    ],
+)
+def test_what_somebody_else_changed_meanwhile_is_not_overwritten(
+    host: DoubleHost, subject: Any, request_: str, item: Any
+) -> None:
+    guest = next(iter(host.world.guests.values()))
+    meanwhile(host, request_, lambda: guest.config.update(description="mine"))
+    with pytest.raises(TwinError) as caught:
+        apply(host, item, subject=subject)
+    assert isinstance(caught.value.__cause__, Changed)
+    assert guest.config["description"] == "mine"
+    assert "memory" not in guest.config or guest.config["memory"] in (512, "1024")
+    assert "cpulimit" not in guest.config
+
+
+def test_a_disk_that_was_exchanged_meanwhile_is_not_removed() -> None:
+    host = container()
+    guest = host.world.guests[200]
+    guest.status = "stopped"
+
+    def exchange() -> None:
+        guest.config["mp0"] = "tank:subvol-200-disk-7,mp=/data,size=1G"
+
+    meanwhile(host, "GET nodes/castor/lxc/200/config", exchange)
+    item = {"name": "ssa", "state": "stopped", "disks": {"mp0": {"state": "absent"}}}
+    with pytest.raises(TwinError, match="its volume is tank:subvol-200-disk-7 now"):
+        apply(host, item, allow_destroy=["ssa/mp0"])
+    assert "mp0" in guest.config
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [
+        {"memory": 256},
+        {"net0": "name=eth0,bridge=vmbr9,firewall=1,hwaddr=BC:24:11:DD:94:05,type=veth"},
+        {"tags": "lab"},
+        {"onboot": None},
+    ],
+)
+def test_drift_behind_our_back_is_seen_and_repaired(drift: dict[str, Any]) -> None:
+    host = container()
+    config = {"memory": 512, "net0": {"bridge": "vmbr0"}, "tags": "lab;web", "onboot": True}
+    item = {"name": "ssa", "config": config}
+    assert not apply(host, item).plan.changed
+    guest = host.world.guests[200]
+    before = dict(guest.config)
+    for key, value in drift.items():
+        if value is None:
+            del guest.config[key]
+        else:
+            guest.config[key] = value
+    assert apply(host, item, check=True).plan.changed
+    assert apply(host, item).plan.changed
+    keys = set(drift)
+    if "net0" in keys:
+        assert "bridge=vmbr0" in guest.config["net0"]
+    else:
+        assert {key: str(guest.config[key]) for key in keys} == {key: str(before[key]) for key in keys}
+    assert not apply(host, item).plan.changed
+
+
+def test_a_guest_that_somebody_stopped_is_started() -> None:
+    host = container()
+    host.world.guests[200].status = "stopped"
+    assert apply(host, {"name": "ssa"}).plan.sentences == ["start container ssa"]
+
+
+def test_a_guest_is_found_wherever_it_runs() -> None:
+    host = container()
+    host.world.guests[200].node = "pollux"
+    apply(host, {"name": "ssa", "config": {"memory": 1024}})
+    assert host.changes == ["PUT /nodes/pollux/lxc/200/config"]
+
+
+def test_a_guest_on_a_node_that_is_down_is_said() -> None:
+    host = container()
+    host.world.guests[200].node = "pollux"
+    host.world.nodes["pollux"].online = False
+    with pytest.raises(Refused, match="container ssa is on pollux, which is not up"):
+        apply(host, {"name": "ssa", "config": {"memory": 1024}})
+
+
+# -- creations at work, and dead ones
+
+
+def test_a_creation_at_work_is_waited_for() -> None:
+    host = house()
+    params = {"vmid": 100, "ostemplate": ARCHIVE, "hostname": "new", "rootfs": "tank:8", "memory": 512}
+    host.post("nodes/castor/lxc", params)
+    outcome = apply(host, {**NEW, "secrets": None})
+    assert list(host.world.guests) == [100]
+    assert outcome.plan.sentences[0].startswith("change container new: ")
+
+
+def test_a_dead_creation_is_said_and_not_repeated() -> None:
+    host = house()
+    add_guest(host.world, 100, {"rootfs": "x"}).config = {"lock": "create"}
+    with pytest.raises(Refused, match="100 on castor is half made and may be this one"):
+        apply(host, NEW)
+    with pytest.raises(Refused, match="pct destroy 100"):
+        apply(host, {**NEW, "vmid": 100})
+    assert not host.changes
+
+
+# -- failures
+
+
+def test_a_task_that_fails_is_told_at_once_with_its_log() -> None:
+    """Not after the timeout, and not with the first line of its log."""
+    host = container(running=False)
+    host.api.faults.tasks.append(TaskFault("vzstart", "command 'lxc-start' failed: exit code 1"))
+    before = host.clock.now()
+    with pytest.raises(TwinError, match="lxc-start' failed: exit code 1") as caught:
+        apply(host, {"name": "ssa"})
+    assert isinstance(caught.value.__cause__, TaskFailed)
+    assert caught.value.facts["upid"].startswith("UPID:castor:")
+    assert "lxc-start" in caught.value.facts["log"][-1]
+    assert host.clock.now() - before < 5
+
+
+def test_a_guest_that_does_not_listen_is_ended() -> None:
+    host = container()
+    host.world.guests[200].deaf = True
+    apply(host, {"name": "ssa", "state": "stopped"})
+    assert host.world.guests[200].status == "stopped"
+
+
+def test_a_slow_disk_is_waited_for() -> None:
+    """community.proxmox 67: after 30 s it was given up."""
+    host = house()
+    real: Callable[..., Any] = host.transport.request
+
+    def slow(*args: Any) -> Any:
+        answer = real(*args)
+        if args[:2] == ("POST", "nodes/castor/lxc"):
+            host.world.tasks[answer.data].wake += 120
+        return answer
+
+    host.transport.request = slow  # type: ignore[method-assign]
+    begun = host.clock.now()
+    apply(host, NEW)
+    assert host.world.guests[100].status == "running" and host.clock.now() - begun > 120
+
+
+def test_a_lock_of_another_task_is_waited_for() -> None:
+    host = container()
+    host.world.guests[200].deaf = True
+    host.post("nodes/castor/lxc/200/status/shutdown", {"timeout": 40})
+    apply(host, {"name": "ssa", "config": {"memory": 1024}})
+    assert host.world.guests[200].config["memory"] == 1024
+
+
+def test_a_machine_moves_with_its_local_disks() -> None:
+    """community.proxmox 76: it could not."""
+    host = machine()
+    apply(host, {"name": "web", "node": "pollux"}, subject=QEMU)
+    sent = next(
+        params for _verb, path, params in host.api.log if _verb == "POST" and path.endswith("/migrate")
+    )
+    assert sent == {"target": "pollux", "online": 1, "with-local-disks": 1}
+
+
+def test_bad_input_is_refused_before_any_request() -> None:
+    host = container()
+    with pytest.raises(Refused, match="memory of container ssa"):
+        apply(host, {"name": "ssa", "config": {"memory": "much"}})
+    assert not host.api.log
+
+
+def test_what_is_refused_writes_nothing() -> None:
+    host = container()
+    with pytest.raises(Refused, match="allow_destroy"):
+        apply(host, {"name": "ssa", "state": "absent"})
+    assert not host.changes
+
+
+# -- privileges
+
+COMMON = (
+    "VM.Audit VM.Allocate VM.Clone VM.Migrate VM.PowerMgmt VM.Snapshot VM.Backup "
+    "VM.Config.Disk VM.Config.CPU VM.Config.Memory VM.Config.Network VM.Config.Options"
+)
+PRIVILEGES = {"lxc": COMMON, "qemu": f"{COMMON} VM.Config.HWType VM.Config.CDROM VM.Config.Cloudinit"}
+TOKEN = "guests@pve!ansible"
+
+
+def least(host: DoubleHost, kind: str) -> DoubleHost:
+    """The same house, seen by a token that has the documented privileges and no other."""
+    access = host.world.access
+    access.users["guests@pve"] = User(tokens={"ansible": Token()})
+    roles = {
+        "/vms": PRIVILEGES[kind],
+        "/storage": "Datastore.AllocateSpace Datastore.Audit",
+        "/sdn": "SDN.Use",
+    }
+    for path, privileges in roles.items():
+        access.roles[path] = set(privileges.split())
+        access.acl[Grant(path, "user", "guests@pve", path)] = 1
+        access.acl[Grant(path, "token", TOKEN, path)] = 1
+    return DoubleHost(host.world, user=TOKEN)
+
+
+NOT_FOR_TOKENS = {"folder of the node mounted"}
+"""Cases that Proxmox VE leaves to root."""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=str(case)) for case in CASES if case.name not in NOT_FOR_TOKENS],
+)
+def test_the_documented_privileges_suffice(case: laws.Case) -> None:
+    """A token that has them, and no other, does all that root does."""
+    host = case.host()
+    laws.run(case, least(host, case.module.removeprefix("pve_")))
+    assert all(step.token is not None for step in laws.run(case, host, check=True).plan.due)
+
+
+@pytest.mark.parametrize("module", [pve_lxc, pve_qemu])
+def test_these_privileges_are_the_documented_ones(module: Any) -> None:
+    documented = set(re.findall(r"C\(([A-Z][A-Za-z]+\.[A-Za-z.]+)\)", module.DOCUMENTATION))
+    kind = "lxc" if module is pve_lxc else "qemu"
+    assert documented == {*PRIVILEGES[kind].split(), "Datastore.AllocateSpace", "Datastore.Audit", "SDN.Use"}
+
+
+def test_what_only_root_may_do_is_said() -> None:
+    host = least(container(), "lxc")
+    with pytest.raises(TwinError, match="only allowed for root@pam"):
+        apply(host, {"name": "ssa", "disks": {"mp3": {"volume": "/srv", "mp": "/x"}}})
+
+
+# -- high availability
+
+
+def managed(host: DoubleHost) -> DoubleHost:
+    host.world.file("ha/resources")["ct:200"] = {"type": "ct", "state": "started"}
+    return host
+
+
+def test_a_guest_under_high_availability_is_stopped_started_and_moved() -> None:
+    host = managed(container())
+    apply(host, {"name": "ssa", "state": "stopped"})
+    assert host.world.file("ha/resources")["ct:200"]["state"] == "stopped"
+    apply(host, {"name": "ssa"})
+    assert host.world.guests[200].status == "running"
+    apply(host, {"name": "ssa", "node": "pollux"})
+    assert host.world.guests[200].node == "pollux"
+
+
+def test_what_is_removed_leaves_high_availability_too() -> None:
+    host = managed(container(running=False))
+    apply(host, {"name": "ssa", "state": "absent"}, allow_destroy=["ssa"])
+    assert not host.world.file("ha/resources")
+
+
+# -- what went wrong in community.proxmox, by its defects and the reports of its users
+
+
+def test_an_update_that_changes_nothing_is_unchanged() -> None:
+    """community.proxmox 24: always changed."""
+    host = machine()
+    config = {
+        key: WEB[key] for key in ("agent", "boot", "cores", "ipconfig0", "memory", "net0", "ostype", "scsihw")
+    }
+    assert not apply(host, {"name": "web", "config": config}, subject=QEMU).plan.changed
+
+
+def test_keys_of_cloud_init_are_compared_as_what_they_mean() -> None:
+    """community.proxmox 200: their encoding made each run a change."""
+    host = machine()
+    item = {"name": "web", "config": {"sshkeys": "ssh-ed25519 AAAA+/b= me@home\nssh-rsa BBBB you"}}
+    assert apply(host, item, subject=QEMU).plan.changed
+    assert (
+        host.world.guests[300].config["sshkeys"]
+        == "ssh-ed25519%20AAAA%2B%2Fb%3D%20me%40home%0Assh-rsa%20BBBB%20you"
+    )
+    assert not apply(host, item, subject=QEMU).plan.changed
+
+
+def test_a_card_keeps_its_mac_address() -> None:
+    """community.proxmox 132: it got another one with each update."""
+    host = machine()
+    apply(host, {"name": "web", "config": {"net0": "virtio,bridge=vmbr1"}}, subject=QEMU)
+    assert host.world.guests[300].config["net0"] == "virtio=BC:24:11:FE:EF:9C,bridge=vmbr1"
+
+
+def test_an_empty_drive_stays_empty() -> None:
+    """community.proxmox 94: it was emptied in each run."""
+    host = machine(ide0="none,media=cdrom")
+    item = {"name": "web", "disks": {"ide0": {"volume": "none", "media": "cdrom"}}}
+    assert not apply(host, item, subject=QEMU).plan.changed
+
+
+def test_a_clone_gets_its_options_in_the_same_run() -> None:
+    """community.proxmox 115 and 75: all but the name was ignored."""
+    host = cases_pve_qemu.templates()
+    item = {"name": "new", **cases_pve_qemu.CLONE}
+    apply(host, item, subject=QEMU)
+    made = next(guest for guest in host.world.guests.values() if guest.name == "new")
+    assert (
+        made.config["memory"] == "4096" and made.config["ciuser"] == "me" and "tag=7" in made.config["net0"]
+    )
+    assert "size=20G" in made.config["scsi0"] and "cloudinit" in made.config["ide2"]
+    assert not apply(host, item, subject=QEMU).plan.changed
+
+
+def test_a_guest_is_made_from_a_backup() -> None:
+    """community.proxmox 42: there was no way."""
+    host = cases_pve_lxc.backed_up()
+    source = {"backup": cases_pve_lxc.BACKUP, "storage": "fast"}
+    apply(host, {"name": "ssa", "vmid": 200, "node": "castor", "source": source})
+    assert host.world.guests[200].config["rootfs"].startswith("fast:")
+
+
+def test_d9_options_set_elsewhere_stay() -> None:
+    """They were dropped, for an update held the options of the playbook only."""
+    host = machine()
+    apply(host, {"name": "web", "disks": {"scsi0": {"backup": False}}}, subject=QEMU)
+    assert "iothread=1" in host.world.guests[300].config["scsi0"]
+
+
+def test_an_option_that_must_go_goes() -> None:
+    """It was no drift there that a part of a value was not declared; here null says so."""
+    host = container()
+    item = {"name": "ssa", "config": {"net0": {"firewall": None}}}
+    assert apply(host, item).plan.changed
+    assert "firewall" not in host.world.guests[200].config["net0"]
+
+
+def test_d10_options_in_another_order_are_the_same() -> None:
+    """Raw texts were compared."""
+    host = container()
+    parts = SSA["net0"].split(",")
+    assert not apply(host, {"name": "ssa", "config": {"net0": ",".join(reversed(parts))}}).plan.changed
+
+
+def test_memory_and_mounts_of_a_container_change() -> None:
+    """community.proxmox 69 and 132: they did not, and volumes were made anew."""
+    host = container()
+    item = {
+        "name": "ssa",
+        "config": {"memory": 1024},
+        "disks": {"mp1": {"storage": "tank", "size": "2G", "mp": "/srv"}},
+    }
+    assert apply(host, item).plan.changed
+    config = host.world.guests[200].config
+    assert config["memory"] == 1024 and config["mp1"] == "tank:subvol-200-disk-2,mp=/srv,size=2G"
+    assert not apply(host, item).plan.changed
+    assert len([volume for _node, volume in host.world.volumes if "-200-" in volume]) == 3
+
+
+def test_d8_limits_of_processors_are_what_they_are_called() -> None:
+    """One option was cpuunits at creation and cpulimit in an update."""
+    host = house()
+    item = {**NEW, "config": {"cpulimit": 2, "cpuunits": 200, "cores": 3}}
+    apply(host, item)
+    config = host.world.guests[100].config
+    assert (config["cpulimit"], config["cpuunits"], config["cores"]) == (2, 200, 3)
+    assert not apply(host, item).plan.changed
+
+
+def test_d8_a_running_guest_is_removed() -> None:
+    """By force, a function was called that did not exist."""
+    host = container()
+    apply(host, {"name": "ssa", "state": "absent"}, allow_destroy=["ssa"])
+    assert not host.world.guests
+    assert not [volume for _node, volume in host.world.volumes if "-200-" in volume]
+
+
+def test_check_mode_tells_and_writes_nothing() -> None:
+    host = container()
+    outcome = apply(host, {"name": "ssa", "config": {"memory": 1024}}, NEW, check=True)
+    assert outcome.plan.changed and not host.changes
+    assert outcome.result(diff=True)["diff"]["before"]["ssa"] == {"memory": "512"}
+
+
+# -- releases
+
+
+@pytest.mark.parametrize("release", ["8.4", "9.1"])
+@pytest.mark.parametrize("case", [pytest.param(case, id=str(case)) for case in CASES])
+def test_older_releases_come_to_the_same_end(case: laws.Case, release: str) -> None:
+    host = case.host()
+    host.world.release = release
+    laws.run(case, host)
+    assert all(step.token is not None for step in laws.run(case, host, check=True).plan.due)
