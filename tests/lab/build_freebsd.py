@@ -68,6 +68,13 @@ LINKS = {
     "usr/sbin/zpool": "../lib/linux/zpool",
 }
 """Links of a FreeBSD server: its network is that of rc.conf(5)."""
+INTERPRETERS = {
+    # A locale that is not there is no matter here.
+    "program": "/usr/bin/env -S PERL_BADLANG=0 /usr/bin/perl",
+    "alone": "/usr/bin/python3 -IS",
+}
+"""What runs the two files by which every program of the double is started, for their first line: ansible-test
+lets no such line stand in the checkout."""
 
 
 def ready(root: Path) -> Path:
@@ -189,7 +196,11 @@ def _compile(server: Path, code: Path) -> None:
 
 
 def _install_programs(out: Path) -> None:
-    """A link per program; `names` tells them, by folder."""
+    """The two files that start programs, and a link per program; `names` tells them, by folder."""
+    for name, interpreter in INTERPRETERS.items():
+        start = out / "usr/lib/freebsd" / name
+        start.write_text(f"#!{interpreter}\n{start.read_text()}")
+        start.chmod(0o755)
     names = subprocess.run(
         ["python3", "-c", "from tests.doubles.freebsd.__main__ import install; install()"],
         check=True, capture_output=True, text=True, cwd=out / "usr/lib/freebsd",

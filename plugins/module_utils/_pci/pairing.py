@@ -146,7 +146,8 @@ def _unequal(wish: Wish, found: Mapping[str, Sequence[Device]]) -> Iterator[str]
         )
         return
     made = {node: sorted(device.parts for device in devices) for node, devices in found.items()}
-    if any(parts != next(iter(made.values())) for parts in made.values()):
+    first, *others = made.values()
+    if any(parts != first for parts in others):
         listed = ", ".join(f"{node} {' with '.join(parts[0])}" for node, parts in made.items())
         yield (
             f"{wish.id} is made up of different functions ({listed});"

@@ -171,8 +171,10 @@ def _details(
                 asked.append((entry.vmid, "snapshot", {}))
             if entry.kind == "qemu" and guest.node and guest.node != entry.node:
                 asked.append((entry.vmid, "migrate", {"target": guest.node}))
-    paths = [f"nodes/{found[vmid].node}/{wanted.kind.path}/{vmid}/{call}" for vmid, call, _params in asked]
-    answers = host.find_all([(path, params) for path, (_, _, params) in zip(paths, asked, strict=True)])
+    place = "nodes/{}/{}/{}/{}".format
+    answers = host.find_all(
+        [(place(found[vmid].node, wanted.kind.path, vmid, call), params) for vmid, call, params in asked]
+    )
     result: dict[int, Found] = {}
     for (vmid, call, params), answer in zip(asked, answers, strict=True):
         now = result.get(vmid, found[vmid])

@@ -149,7 +149,8 @@ class _Item:
         name = f"{self.what} ({self.now.vmid}) on {self.node}"
         if source.how == "clone":
             entry = self.cluster.source_of(self.kind, guest)
-            assert entry is not None  # _faults has seen to it
+            if entry is None:
+                return  # `_faults` says so
             full = not entry.template if source.full is None else source.full
             yield self._step(
                 "clone",

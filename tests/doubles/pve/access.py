@@ -131,7 +131,7 @@ class Access:
 
     def token(self, user: str) -> Token | None:
         """The token that `root@pam!deploy` names."""
-        name, _, token = user.partition("!")
+        name, _sign, token = user.partition("!")
         return self.users[name].tokens.get(token) if name in self.users else None
 
     def roles_at(self, user: str, path: str) -> dict[str, int]:

@@ -169,7 +169,7 @@ def protocol(value: str) -> None:
 
 def ports(value: str) -> None:
     for item in value.split(","):
-        first, _, last = item.partition(":")
+        first, _sign, last = item.partition(":")
         for port in filter(None, (first, last)):
             if port.isdigit() and int(port) > 65535:
                 raise ValueError(f"invalid port '{port}'")

@@ -124,7 +124,7 @@ def is_cdrom(value: str) -> bool:
 def new_mac(world: World) -> str:
     prefix = str(world.options.get("mac_prefix", "BC:24:11"))
     missing = 6 - len(prefix.split(":"))
-    return ":".join([prefix, *(f"{world.random.randrange(256):02X}" for _ in range(missing))])
+    return ":".join([prefix, *(f"{world.random.randrange(256):02X}" for _byte in range(missing))])
 
 
 # --- reading ---
@@ -486,7 +486,7 @@ def allocated(world: World, guest: Guest, key: str, value: Any) -> Any:
     options, wish = pairs(value), re.sub(r"^(file|volume)=", "", first(value))
     options.pop("file", None)
     options.pop("volume", None)
-    storage, _, what = wish.partition(":")
+    storage, _sign, what = wish.partition(":")
     if guest.kind == "qemu" and what == "cloudinit":
         volume = storages.allocate(world, guest.node, storage, guest, 4 * 1024**2, "cloudinit")
         return drive(volume.volid, options | {"media": "cdrom"})

@@ -462,7 +462,7 @@ def volumes_missing(world: World, guest: Guest) -> bool:
     """Whether a volume of the guest is nowhere that its node can see."""
     mine = {(at, volid) for (at, volid), volume in world.volumes.items() if volume.vmid == guest.vmid}
     there = {volid for at, volid in mine if at in (None, guest.node)}
-    return any(volid not in there for _, volid in mine)
+    return any(volid not in there for _key, volid in mine)
 
 
 def start(world: World, guest: Guest, now: float) -> bool:

@@ -28,7 +28,7 @@ def resources_of(rule: Rule) -> set[str]:
 def nodes_of(rule: Rule) -> dict[str, int]:
     """Its nodes with their priorities; one without a priority has 0."""
     pairs = (part.partition(":") for part in split_list(rule["nodes"]))
-    return {name: int(priority or 0) for name, _, priority in pairs}
+    return {name: int(priority or 0) for name, _sign, priority in pairs}
 
 
 def render_nodes(text: str) -> str:
@@ -155,7 +155,7 @@ class Placement:
                     self.nodes[each] = ranks
 
     def companions(self, sid: str) -> set[str]:
-        return {each for _, resources in self.together if sid in resources for each in resources} - {sid}
+        return {each for _rule, resources in self.together if sid in resources for each in resources} - {sid}
 
     def rivals(self, sid: str) -> set[str]:
         """Those it must not meet; a service shares the rivals of its companions."""

@@ -197,7 +197,7 @@ def world_for(
     asked = exchange["request"]
     path = api.normal(asked["path"])
     found = schema.of(release).lookup(path)
-    template, _, values = found or (path, {}, {})
+    template, _operation, values = found or (path, {}, {})
     world = World(release, StillClock(), local="here")
     shown = Shown(
         asked["method"], path, params_of(asked), values, copy.deepcopy(exchange["body"]), blind, world
@@ -404,9 +404,7 @@ def status_of(shown: Shown, kind: Kind, data: dict[str, Any]) -> None:
         config |= {"vga": "std"} if "clipboard" in data else {}
         config |= {"serial0": "socket"} if data.get("serial") else {}
         config |= {"agent": "1"} if data.get("agent") else {}
-        config |= {
-            f"net{number}": "virtio=BC:24:11:00:00:01" for number, _ in enumerate(data.get("nics", {}))
-        }
+        config |= {f"net{number}": "virtio=BC:24:11:00:00:01" for number in range(len(data.get("nics", {})))}
     guest = shown.guest(kind, int(data["vmid"]), data.get("node"), **config)
     guest.status = data["status"]
     guest.started = shown.world.clock.now() - data.get("uptime", 0)
@@ -980,7 +978,7 @@ def new_grant(shown: Shown) -> None:
     for name in formats.split_list(str(shown.params.get("groups", ""))):
         access.groups.setdefault(name, Group())
     for name in formats.split_list(str(shown.params.get("tokens", ""))):
-        owner, _, tokenid = name.partition("!")
+        owner, _sign, tokenid = name.partition("!")
         access.users.setdefault(owner, User()).tokens[tokenid] = Token()
     held: dict[str, dict[str, Any]] = {"role": access.roles, "user": access.users, "group": access.groups}
     if missing and missing[1] in held:

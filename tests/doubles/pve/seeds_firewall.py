@@ -92,7 +92,7 @@ def one_rule(shown: Shown) -> None:
     position = int(shown.values["pos"])
     data = shown.data if isinstance(shown.data, dict) else {}
     last = max(position, int(shown.params.get("moveto", 0)))
-    held += [dict(OPEN_RULE) for _ in range(last + 1 - len(held))]
+    held += [dict(OPEN_RULE) for _rule in range(last + 1 - len(held))]
     held[position] = {**OPEN_RULE, **kept(data)}
     stamp(shown, what(shown), data.get("digest"))
 

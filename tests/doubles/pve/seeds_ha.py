@@ -26,7 +26,7 @@ def settings(data: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def guest(shown: Shown, sid: str, node: str | None = None) -> str:
     """The guest of a resource, by full name or number, as far as it is there."""
-    kind, _, vmid = sid.rpartition(":")
+    kind, _sign, vmid = sid.rpartition(":")
     told = shown.says(rf"resource 'vm:{vmid}' - guest with ID {vmid} is not a VM")
     if vmid.isdigit() and not shown.says(r"does not exist in cluster"):
         of: Kind = "lxc" if told else KINDS.get(kind, "lxc")
@@ -83,7 +83,7 @@ def with_members(shown: Shown, rule: dict[str, Any]) -> None:
         if not unknown or name not in split_list(unknown[1]):
             shown.add_node(name)
     if rule.get("affinity") == "negative" and not shown.says("more resources than available nodes"):
-        for number, _ in enumerate(split_list(rule["resources"]), 1):
+        for number, _sid in enumerate(split_list(rule["resources"]), 1):
             shown.add_node(f"pve{number}")
 
 

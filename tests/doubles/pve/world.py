@@ -306,7 +306,9 @@ class World:
 
     def volumes_of(self, node: str, storage: str) -> list[Volume]:
         return [
-            each for (at, _), each in self.volumes.items() if at in (None, node) and each.storage == storage
+            each
+            for (at, _volid), each in self.volumes.items()
+            if at in (None, node) and each.storage == storage
         ]
 
     # --- tasks ---

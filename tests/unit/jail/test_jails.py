@@ -273,7 +273,7 @@ def test_files_keep_their_permissions() -> None:
     host = server(files=files)
     host.modes |= dict.fromkeys([FILE, *files], 0o600)
     run(host, limits={"maxproc": 50}, devfs=["path bpf* unhide"], fstab=[DATA])
-    assert all("# mine\n" in host.files[file] != "# mine\n" for file in files)
+    assert all(host.files[file].startswith("# mine\n") and host.files[file] != "# mine\n" for file in files)
     run(host, state="present", limits={"maxproc": None}, parameters={"exec.clean": True})
     assert {file: host.modes[file] for file in [FILE, *files]} == dict.fromkeys([FILE, *files], 0o600)
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -31,36 +32,40 @@ from ansible_collections.twin.datacenter.plugins.module_utils._pve.qemu import Q
 
 RECORDINGS = Path(__file__).parents[2] / "doubles" / "pve" / "recordings"
 # As PVE 9.2 answers for a container and for a virtual machine.
-SSA = {
-    "arch": "amd64",
-    "cores": 1,
-    "description": "line1\nline2\n",
-    "features": "nesting=1",
-    "hostname": "ssa",
-    "memory": 512,
-    "mp0": "tank:subvol-200-disk-1,mp=/data,backup=1,size=1G",
-    "net0": "name=eth0,bridge=vmbr0,firewall=1,hwaddr=BC:24:11:DD:94:05,ip=10.99.0.200/24,type=veth",
-    "ostype": "debian",
-    "rootfs": "tank:subvol-200-disk-0,size=8G",
-    "swap": 64,
-    "tags": "lab;web",
-    "unprivileged": 1,
-}
-WEB = {
-    "agent": "enabled=1",
-    "boot": "order=scsi0;net0",
-    "cipassword": "**********",
-    "cores": 1,
-    "hotplug": "network,disk,usb",
-    "ide2": "tank:vm-300-cloudinit,media=cdrom",
-    "memory": "1024",
-    "name": "web",
-    "net0": "virtio=BC:24:11:FE:EF:9C,bridge=vmbr0,firewall=1",
-    "ostype": "l26",
-    "scsi0": "tank:vm-300-disk-0,iothread=1,size=8G",
-    "scsihw": "virtio-scsi-single",
-    "sshkeys": "ssh-ed25519%20AAAAC3Nz%20lab",
-}
+SSA = MappingProxyType(
+    {
+        "arch": "amd64",
+        "cores": 1,
+        "description": "line1\nline2\n",
+        "features": "nesting=1",
+        "hostname": "ssa",
+        "memory": 512,
+        "mp0": "tank:subvol-200-disk-1,mp=/data,backup=1,size=1G",
+        "net0": "name=eth0,bridge=vmbr0,firewall=1,hwaddr=BC:24:11:DD:94:05,ip=10.99.0.200/24,type=veth",
+        "ostype": "debian",
+        "rootfs": "tank:subvol-200-disk-0,size=8G",
+        "swap": 64,
+        "tags": "lab;web",
+        "unprivileged": 1,
+    }
+)
+WEB = MappingProxyType(
+    {
+        "agent": "enabled=1",
+        "boot": "order=scsi0;net0",
+        "cipassword": "**********",
+        "cores": 1,
+        "hotplug": "network,disk,usb",
+        "ide2": "tank:vm-300-cloudinit,media=cdrom",
+        "memory": "1024",
+        "name": "web",
+        "net0": "virtio=BC:24:11:FE:EF:9C,bridge=vmbr0,firewall=1",
+        "ostype": "l26",
+        "scsi0": "tank:vm-300-disk-0,iothread=1,size=8G",
+        "scsihw": "virtio-scsi-single",
+        "sshkeys": "ssh-ed25519%20AAAAC3Nz%20lab",
+    }
+)
 
 
 def found(kind: Kind, config: Mapping[str, Any], live: Mapping[str, Any] | None = None, **more: Any) -> Found:

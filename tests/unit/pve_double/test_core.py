@@ -184,7 +184,7 @@ def test_faults_strike_the_request_and_the_task_they_are_meant_for(api: Api) -> 
         Fault("GET /nodes$", drop=True),
         Fault("PUT .*/config", drop=True, late=True),
     ]
-    assert [api.request("GET", "/version").status for _ in range(3)] == [200, 500, 200]
+    assert [api.request("GET", "/version").status for _time in range(3)] == [200, 500, 200]
     with pytest.raises(Dropped):
         api.request("GET", "/nodes")
     api.faults.tasks.append(TaskFault("qmstart 101", "start failed: QEMU exited with code 1"))

@@ -127,7 +127,7 @@ def covers(call: Call, job: dict[str, Any], vmid: int) -> bool:
 @handles("GET", "/cluster/jobs/schedule-analyze")
 def analyze(call: Call) -> Any:
     found, now = [], float(call["starttime"] or call.world.clock.now())
-    for _ in range(call["iterations"] or 10):
+    for _time in range(call["iterations"] or 10):
         now = next_run(now, call["schedule"])
         found.append({"timestamp": int(now), "utc": time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(now))})
     return found

@@ -68,7 +68,7 @@ def sid_of(world: World, given: str) -> str:
 
 
 def require_guest(world: World, sid: str) -> None:
-    kind, _, vmid = sid.partition(":")
+    kind, _sign, vmid = sid.partition(":")
     guest = guest_of(world, sid) if vmid.isdigit() else None
     if guest is None:
         raise Refusal(f"resource '{sid}' does not exist in cluster")

@@ -116,7 +116,7 @@ def settings_of(call: Call) -> dict[str, Any]:
         if key not in ("node", "iface", "delete") and value != 0
     }
     if "cidr" in kept:
-        kept["address"], _, kept["netmask"] = kept["cidr"].partition("/")
+        kept["address"], _sign, kept["netmask"] = kept["cidr"].partition("/")
     elif "address" in kept and "netmask" in kept:
         kept["cidr"] = f"{kept['address']}/{kept['netmask']}"
     if "comments" in kept:

@@ -36,7 +36,7 @@ def job_of(world: World, name: str, text: str = "no such replication job") -> di
 
 
 def shown(name: str, job: dict[str, Any]) -> dict[str, Any]:
-    guest, _, number = name.partition("-")
+    guest, _sign, number = name.partition("-")
     return {**job, "id": name, "guest": int(guest), "jobnum": int(number)}
 
 
@@ -183,7 +183,7 @@ def volumes(world: World, guest: Guest) -> list[Volume]:
     """The local volumes of a guest that replication takes along."""
     return [
         volume
-        for (at, _), volume in world.volumes.items()
+        for (at, _volid), volume in world.volumes.items()
         if at == guest.node and volume.vmid == guest.vmid and volume.content in ("images", "rootdir")
     ]
 
