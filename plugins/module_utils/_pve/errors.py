@@ -98,7 +98,8 @@ class TaskTimeout(TaskFailed):
 # By sentence, first match counts. What another thing lacks ("parent … does not exist") reads as Missing too.
 _SENTENCES: tuple[tuple[str, type[ApiError], str], ...] = (
     (
-        r"got timeout|got lock (request )?timeout",
+        # Only these: "failed - got timeout" and "got lock timeout - aborting command" were at work already.
+        r"can't lock file .* - got timeout|got lock request timeout",
         LockTimeout,
         "something else is at work on it, try again later",
     ),

@@ -128,7 +128,15 @@ def test_a_read_is_sent_again(failure: Answer | TwinError) -> None:
     assert slept[1] != slept[0] > 0
 
 
-@pytest.mark.parametrize("failure", [NOT_SENT, Answer(595, "Connection refused"), LOCK])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        NOT_SENT,
+        Answer(595, "Connection refused"),
+        LOCK,
+        said(500, "create pool failed: cfs-lock 'file-user_cfg' error: got lock request timeout"),
+    ],
+)
 def test_a_write_that_did_nothing_is_sent_again(failure: Answer | TwinError) -> None:
     host, wire, _slept = host_of(failure, Answer(200))
     host.put("pools")
@@ -136,7 +144,17 @@ def test_a_write_that_did_nothing_is_sent_again(failure: Answer | TwinError) -> 
 
 
 @pytest.mark.parametrize(
-    "failure", [DROPPED, Answer(596, "Broken pipe"), Answer(502, "Bad gateway"), Answer(500, "?")]
+    "failure",
+    [
+        DROPPED,
+        Answer(596, "Broken pipe"),
+        Answer(502, "Bad gateway"),
+        Answer(500, "?"),
+        # What was begun and took too long, in the same words as a lock that was not to be had.
+        said(500, "VM 300 qmp command 'device_del' failed - got timeout"),
+        said(500, "command '/sbin/zpool import tank' failed: got timeout"),
+        said(500, "error during cfs-locked 'file-user_cfg' operation: got lock timeout - aborting command"),
+    ],
 )
 def test_a_write_that_may_have_been_done_is_not(failure: Answer | TwinError) -> None:
     host, wire, _slept = host_of(failure, Answer(200))
