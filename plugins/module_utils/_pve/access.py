@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 from .._core.errors import Refused
 from .._core.values import parse_bool
+from .schema import Field, normal
 
 ACCESS: dict[str, Any] = {
     "api_host": {"type": "str"},
@@ -39,6 +41,11 @@ _ENVIRONMENT = {
     "fingerprint": "PROXMOX_FINGERPRINT",
     "api_timeout": "PROXMOX_API_TIMEOUT",
 }
+_NUMBERS = {"api_port": Field("integer", low=1, high=65535), "api_timeout": Field("number", low=1)}
+_PLACE = re.compile(
+    r"(?:https://)?(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:/?#@\[\]]+))(?::(?P<port>\d+))?/?"
+)
+_SHA256 = re.compile(r"(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class Access:
 def access_of(params: Mapping[str, Any], environment: Mapping[str, str]) -> Access:
     """The options `ACCESS`, each with the variable of the environment that stands in for it.
 
-    :raises Refused: when it is not clear as whom.
+    :raises Refused: when it is not clear as whom, or one of them is not what it should be.
     """
     given = {key: _given(params, key, environment) for key in _ENVIRONMENT}
     token = str(given["api_token_id"] or "")
@@ -79,14 +86,14 @@ def access_of(params: Mapping[str, Any], environment: Mapping[str, str]) -> Acce
     host, port = _place(str(given["api_host"] or ""))
     access = Access(
         host=host,
-        port=int(port or given["api_port"] or 8006),
+        port=_number("api_port", port or given["api_port"] or 8006),
         user=user or str(given["api_user"] or ""),
         password=str(given["api_password"] or ""),
         token_id=name,
         token_secret=str(given["api_token_secret"] or ""),
         verify=_verify(given),
-        fingerprint=str(given["fingerprint"] or ""),
-        api_timeout=float(given["api_timeout"] or 60),
+        fingerprint=_fingerprint(str(given["fingerprint"] or "")),
+        api_timeout=_number("api_timeout", given["api_timeout"] or 60),
         timeout=float(params.get("timeout") or 600),
     )
     if access.host and not access.user:
@@ -94,6 +101,14 @@ def access_of(params: Mapping[str, Any], environment: Mapping[str, str]) -> Acce
     if access.host and bool(access.token_id) != bool(access.token_secret):
         raise Refused(
             "access to Proxmox VE", "half of the token is missing", "give api_token_id and api_token_secret"
+        )
+    token = access.token_id and f"{access.user}!{access.token_id}={access.token_secret}"
+    if not re.fullmatch(r"[!-~]*", token):
+        # Said here, for what Python says of such a header shows the secret.
+        raise Refused(
+            "access to Proxmox VE",
+            "the token holds what no header can hold, such as a line break",
+            "give api_token_id and api_token_secret as PVE showed them",
         )
     if access.host and not access.token_id and not access.password:
         raise Refused(
@@ -104,13 +119,29 @@ def access_of(params: Mapping[str, Any], environment: Mapping[str, str]) -> Acce
 
 def _given(params: Mapping[str, Any], key: str, environment: Mapping[str, str]) -> Any:
     value = params.get(key)
-    return environment.get(_ENVIRONMENT[key]) if value is None else value
+    return environment.get(_ENVIRONMENT[key]) or None if value is None else value
 
 
 def _place(host: str) -> tuple[str, str]:
     """Host and port of ``castor``, ``castor:8006``, ``[2001:db8::11]:8006`` and ``https://castor:8006/``."""
-    match = re.fullmatch(r"(?:https://)?(\[[^\]]+\]|[^:/]+)(?::(\d+))?/?", host)
-    return (match[1].strip("[]"), match[2] or "") if match else (host, "")
+    match = _PLACE.fullmatch(host)
+    if match:
+        return match["v6"] or match["name"], match["port"] or ""
+    try:
+        return host and str(ipaddress.IPv6Address(host)), ""
+    except ValueError as error:
+        raise Refused("api_host", f"{host!r} is no host", "give a name or an address") from error
+
+
+def _number(key: str, value: Any) -> Any:
+    return normal(_NUMBERS[key], value, key)
+
+
+def _fingerprint(text: str) -> str:
+    """It has to be SHA-256: what checks it would take the length of a weaker one for its kind."""
+    if text and not _SHA256.fullmatch(text):
+        raise Refused("fingerprint", f"{text!r} is no SHA-256", "write it as the web interface shows it")
+    return text
 
 
 def _verify(given: Mapping[str, Any]) -> bool | str:

@@ -321,17 +321,30 @@ def test_access_from_the_environment_and_from_options() -> None:
     assert access_of({}, {}).host == ""
 
 
+TOKEN = {"api_host": "a", "api_user": "root@pam", "api_token_id": "x", "api_token_secret": "y"}
+
+
 @pytest.mark.parametrize(
     ("params", "says"),
     [
         ({"api_host": "a"}, "api_user is missing"),
         ({"api_host": "a", "api_user": "root@pam"}, "neither a password nor a token"),
         ({"api_host": "a", "api_user": "root@pam", "api_token_id": "x"}, "half of the token is missing"),
+        ({**TOKEN, "api_token_secret": "canary\n"}, "what no header can hold"),
+        ({**TOKEN, "api_token_secret": "canary\u2019"}, "what no header can hold"),
+        ({**TOKEN, "api_host": "https://castor:8006/api2/json"}, "is no host"),
+        ({**TOKEN, "api_host": "[castor"}, "is no host"),
+        ({**TOKEN, "api_host": "castor:80060"}, "api_port: 80060 is too large"),
+        ({**TOKEN, "api_port": "pve"}, "api_port: 'pve' is not a whole number"),
+        ({**TOKEN, "api_timeout": "long"}, "api_timeout: 'long' is not a number"),
+        ({**TOKEN, "fingerprint": "AA:" * 15 + "AA"}, "is no SHA-256"),
+        ({**TOKEN, "fingerprint": "zz:" * 31 + "zz"}, "is no SHA-256"),
     ],
 )
 def test_access_that_cannot_be(params: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(Refused, match=says) as caught:
         access_of(params, {})
+    assert "canary" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
