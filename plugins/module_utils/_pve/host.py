@@ -230,7 +230,14 @@ class HttpsTransport:
         except (errors.ConnectionError, errors.ChunkedEncodingError) as error:
             kind = NotSent if re.search("NewConnection|NameResolution", repr(error)) else Dropped
             raise kind(wanted, f"no connection to {where} ({_last(error)})", "see that it is up") from error
-        return _answer_of(response.status_code, response.reason or "", response.text)
+        except OSError as error:
+            # Root of the errors of requests too; such as a file of an authority that is not there.
+            raise Unreachable(wanted, str(error), "look at api_host and ca_path") from error
+        answer = _answer_of(response.status_code, response.reason or "", response.text)
+        if answer is None:
+            said = f"what answers at {where} is no API of Proxmox VE"
+            raise Unreachable(wanted, said, "look at api_host and api_port")
+        return answer
 
 
 def _quoted(path: str) -> str:
@@ -244,13 +251,14 @@ def _last(error: Exception) -> str:
     return re.split(r"(?:Error|error)\(?:?", text)[-1].strip(" ()'\":,>") or text
 
 
-def _answer_of(status: int, reason: str, text: str) -> Answer:
+def _answer_of(status: int, reason: str, text: str) -> Answer | None:
+    """None for a success that PVE would have told in JSON; the proxy's own refusals have none."""
     try:
         body = json.loads(text)
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        return Answer(status, reason, message="" if status >= 400 else text)
+        return Answer(status, reason) if status >= 400 else None
     return Answer(status, reason, body.get("data"), body.get("message") or "", body.get("errors") or {})
 
 

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import ssl
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -101,6 +104,40 @@ def test_a_certificate_of_nobody_is_refused_unless_it_need_not_be_checked(server
     with pytest.raises(Unreachable, match="name its authority in ca_path, or its fingerprint"):
         client(server, verify=True).get("version")
     assert client(server, verify=False).get("version")
+
+
+def test_an_authority_that_is_not_there(server: Server) -> None:
+    with pytest.raises(Unreachable, match="/nowhere/ca.pem"):
+        client(server, verify="/nowhere/ca.pem").get("version")
+
+
+class Page(BaseHTTPRequestHandler):
+    """Something that is not Proxmox VE."""
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(200)
+        self.send_header("Content-Length", "6")
+        self.end_headers()
+        self.wfile.write(b"<html>")
+
+    do_POST = do_GET
+
+    def log_message(self, *_words: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize("access", [{}, {"password": "", "token_id": "ansible", "token_secret": SECRET}])
+def test_what_answers_is_not_proxmox_ve(server: Server, access: dict[str, str]) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server.certificate)
+    with HTTPServer((server.host, 0), Page) as other:
+        other.socket = context.wrap_socket(other.socket, server_side=True)
+        thread = threading.Thread(target=other.handle_request)
+        thread.start()
+        with pytest.raises(Unreachable, match="no API of Proxmox VE"):
+            client(server, port=other.server_port, **access).get("version")
+        thread.join()
 
 
 def test_nothing_listens() -> None:
