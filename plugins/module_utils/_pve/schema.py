@@ -194,11 +194,11 @@ def same(name: str, field: Field, left: Any, right: Any) -> bool:
 
 def _meaning(name: str, field: Field, value: Any) -> Any:
     if isinstance(value, list):
-        return value if field.is_ordered else sorted(map(str, value))
+        return value if field.is_ordered else sorted({str(word) for word in value})
     if not isinstance(value, str):
         return value
     if field.separated and name not in _ORDERED_PARTS:
-        return sorted(value.split(";"))
+        return sorted(set(value.split(";")))
     return _meaning_of_text(field.format, value)
 
 

@@ -90,6 +90,8 @@ def test_every_fault_is_told_at_once() -> None:
         (qemu.CONFIG, "sshkeys", "ssh-ed25519 AAAA lab\n", "ssh-ed25519%20AAAA%20lab%0A"),
         (qemu.CONFIG, "startup", "order=2", "2"),
         (storage.CREATE, "content", ["images", "rootdir"], "rootdir,images"),
+        (storage.CREATE, "nodes", ["castor", "pollux", "castor"], "pollux,castor"),
+        (options.UPDATE, "registered-tags", "prod;web;prod", ["prod", "web"]),
         (storage.CREATE, "prune-backups", "keep-last=3,keep-daily=2", "keep-daily=2,keep-last=3"),
         (options.UPDATE, "next-id", "lower=500,upper=1000", {"upper": "1000", "lower": "500"}),
         (options.UPDATE, "max_workers", 3, "3"),
