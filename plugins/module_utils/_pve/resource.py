@@ -281,7 +281,7 @@ def shown(value: Any) -> str:
         return ", ".join(map(shown, value)) or "nothing"
     if tables.is_nothing(value):
         return "nothing"
-    return repr(value) if isinstance(value, str) and " " in value else str(value)
+    return repr(value) if isinstance(value, str) and any(map(str.isspace, value)) else str(value)
 
 
 def is_as_seen(resource: Resource, seen: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

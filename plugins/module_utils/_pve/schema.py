@@ -116,7 +116,8 @@ def normal(field: Field, value: Any, what: str) -> Value:
         return _number(field, value, what)
     if field.is_list:
         words = value if isinstance(value, (list, tuple)) else split(str(value))
-        return [_string(field, field.format.removesuffix("-list"), word, what) for word in words]
+        words = [_string(field, field.format.removesuffix("-list"), word, what) for word in words]
+        return words if field.is_ordered else [*dict.fromkeys(words)]
     if field.separated and isinstance(value, (list, tuple)):
         value = ";".join(str(word) for word in value)
     if isinstance(value, (list, tuple, dict)):
@@ -194,7 +195,7 @@ def same(name: str, field: Field, left: Any, right: Any) -> bool:
 
 def _meaning(name: str, field: Field, value: Any) -> Any:
     if isinstance(value, list):
-        return value if field.is_ordered else sorted({str(word) for word in value})
+        return value if field.is_ordered else sorted(map(str, value))
     if not isinstance(value, str):
         return value
     if field.separated and name not in _ORDERED_PARTS:

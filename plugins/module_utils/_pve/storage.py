@@ -4,7 +4,7 @@
 """Storages: where guests' disks, backups, images and templates lie. Pure.
 
 PVE never shows passwords and keys; of a backup server's encryption key it shows the fingerprint under the
-same name, so that is not compared.
+same name, so that is not compared. ``disable`` is kept only where it says yes.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from .resource import Resource
+from .schema import Field
 from .tables import storage as calls
 
 STORAGE = Resource(
     "storage",
     "storage",
     "storage",
-    calls.UPDATE,
+    {**calls.UPDATE, "disable": Field("boolean", default=False)},
     calls.CREATE,
     secrets=frozenset({"password", "encryption-key", "keyring", "master-pubkey"}),
 )

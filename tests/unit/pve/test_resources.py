@@ -152,6 +152,35 @@ def test_a_guest_that_is_not_there_is_found_out() -> None:
         run(case, host)
 
 
+def test_a_guest_that_is_named_twice_is_put_in_once() -> None:
+    """PVE refuses one that it has just put in."""
+    host = cases_pve_pool.pools()
+    plan = run(cases_pve_pool.case("x", {"name": "lab", "guests": [102, 103, 103]}), host).plan
+    assert plan.sentences == ["change pool lab: set guests from 102 to 102, 103"]
+    assert [params["vms"] for verb, _path, params in host.api.log if verb == "PUT"] == ["103"]
+
+
+@pytest.mark.parametrize("settings", [{"path": "/srv/x", "disable": False}, {"path": "/srv/x"}], ids=str)
+def test_a_storage_that_is_not_disabled_says_nothing_of_it(settings: dict[str, Any]) -> None:
+    """PVE::SectionConfig writes ``disable`` or nothing."""
+    host = DoubleHost()
+    run(
+        cases_pve_storage.case(
+            "x", {"name": "spare", "type": "dir", "settings": settings}, fresh=lambda: host
+        ),
+        host,
+    )
+    again = cases_pve_storage.case("x", {"name": "spare", "settings": {"disable": False}})
+    assert not run(again, host).plan.changed
+
+
+def test_a_plan_has_a_line_for_each_step() -> None:
+    case = cases_pve_pool.case("x", {"name": "lab", "comment": "one\ntwo"})
+    assert run(case, case.host(), check=True).plan.sentences == [
+        r"change pool lab: set comment from Laboratory to 'one\ntwo'"
+    ]
+
+
 def test_d15_members_are_in_the_diff() -> None:
     case = cases_pve_pool.case("x", {"name": "prod/web", "guests": [101, 103]})
     plan = run(case, case.host(), check=True).plan
