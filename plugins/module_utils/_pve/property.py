@@ -59,7 +59,8 @@ def known(answer: Any, parts: Parts) -> Any:
 def normal(value: Any, parts: Parts, what: str) -> dict[str, Any]:
     """What somebody gives, as a text or as a mapping, in normal form and judged.
 
-    :raises Refused: for an unknown key, a value that PVE would refuse, a key that is missing.
+    :raises Refused: for an unknown key, a value that PVE would refuse or no property string can hold, a key
+        that is missing.
     """
     given = value if isinstance(value, Mapping) else parse(_as_text(value, what), parts, what)
     result: dict[str, Any] = {}
@@ -73,7 +74,9 @@ def normal(value: Any, parts: Parts, what: str) -> dict[str, Any]:
     missing = [key for key in real_keys(parts) if parts[key].required and key not in result]
     if missing:
         raise Refused(what, f"{', '.join(missing)} is missing", "give it")
-    return {key: schema.normal(parts[key], item, f"{key} in {what}") for key, item in result.items()}
+    normal_form = {key: schema.normal(parts[key], item, f"{key} in {what}") for key, item in result.items()}
+    render(normal_form, parts, what)
+    return normal_form
 
 
 def _as_text(value: Any, what: str) -> str:

@@ -115,8 +115,12 @@ def normal(field: Field, value: Any, what: str) -> Value:
     if field.kind in ("integer", "number"):
         return _number(field, value, what)
     if field.is_list:
-        words = value if isinstance(value, (list, tuple)) else split(str(value))
-        words = [_string(field, field.format.removesuffix("-list"), word, what) for word in words]
+        items = value if isinstance(value, (list, tuple)) else [value]
+        words = [
+            _string(field, field.format.removesuffix("-list"), word, what)
+            for item in items
+            for word in split(_text(field, item))
+        ]
         return words if field.is_ordered else [*dict.fromkeys(words)]
     if field.separated and isinstance(value, (list, tuple)):
         value = ";".join(str(word) for word in value)

@@ -55,6 +55,11 @@ def test_the_tables_are_what_the_schema_gives() -> None:
             {"net0": "name=eth0,gw=192.0.2.300"},
             "gw in net0 of container 100: '192.0.2.300' is not an address of that kind; it takes ipv4.",
         ),
+        (
+            lxc.CONFIG,
+            {"mp0": {"volume": "local:8", "mp": "/,"}},
+            "mp0 of container 100: 'mp=/,' cannot stand in it; leave out commas, newlines and empty values.",
+        ),
         (lxc.CONFIG, {"mp0": {"volume": "local:8"}}, "mp0 of container 100: mp is missing; give it."),
         (
             storage.CREATE,
@@ -90,6 +95,7 @@ def test_every_fault_is_told_at_once() -> None:
         (qemu.CONFIG, "sshkeys", "ssh-ed25519 AAAA lab\n", "ssh-ed25519%20AAAA%20lab%0A"),
         (qemu.CONFIG, "startup", "order=2", "2"),
         (storage.CREATE, "content", ["images", "rootdir"], "rootdir,images"),
+        (storage.CREATE, "content", ["images,rootdir"], "rootdir,images"),
         (storage.CREATE, "nodes", ["castor", "pollux", "castor"], "pollux,castor"),
         (options.UPDATE, "registered-tags", "prod;web;prod", ["prod", "web"]),
         (storage.CREATE, "prune-backups", "keep-last=3,keep-daily=2", "keep-daily=2,keep-last=3"),
