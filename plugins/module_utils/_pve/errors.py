@@ -140,7 +140,8 @@ def error_of(answer: Answer, method: str, path: str) -> TwinError:
         return Dropped(
             wanted, f"the connection to its node broke ({said})", "see that the node is up", **facts
         )
-    if answer.status in (401, 403):
+    # Within a lock a denial comes as 500: "update pools failed: 403 Permission check failed (…)".
+    if answer.status in (401, 403) or _PRIVILEGE.search(said):
         return Denied(wanted, said, _remedy_of_denial(answer.status, said), **facts)
     if answer.status == 501:
         return NotOffered(wanted, said, "see which release of PVE has it", **facts)

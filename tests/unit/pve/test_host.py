@@ -82,6 +82,11 @@ def said(status: int, text: str, **faults: str) -> Answer:
             errors.Denied,
             "VM.Config.CPU or VM.Config.Disk on /vms/300",
         ),
+        (
+            said(500, "update pools failed: 403 Permission check failed (/pool/lab, Pool.Allocate)"),
+            errors.Denied,
+            "give the user or token a role with Pool.Allocate on /pool/lab",
+        ),
         (said(500, "only root can set 'args' config"), errors.Denied, "not for a token"),
         (
             said(500, "detected modified configuration - file changed by other user? Try again."),
