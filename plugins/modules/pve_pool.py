@@ -11,8 +11,9 @@ version_added: 0.1.0
 author: twin.datacenter contributors (@twin-datacenter)
 description:
   - Makes, changes and removes any number of pools, and puts guests and storages into them.
-  - Needs the privilege C(Pool.Allocate) on C(/pool/NAME), to read C(Pool.Audit); C(VM.Allocate) on guests and
-    C(Datastore.Allocate) on storages that are put in or taken out.
+  - Needs the privilege C(Pool.Allocate) on C(/pool/NAME), also of a pool that a guest is moved out of, to
+    read C(Pool.Audit); C(VM.Allocate) on guests and C(Datastore.Allocate) on storages that are put in or
+    taken out.
 options:
   pools:
     description: The pools.

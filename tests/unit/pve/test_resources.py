@@ -122,6 +122,14 @@ def test_the_documented_privileges_suffice(case: Case) -> None:
     assert not run(case, host, check=True).plan.changed or case.params.get("update_secrets")
 
 
+def test_who_moves_a_guest_needs_the_pool_it_comes_from_too() -> None:
+    rights = {"/pool/lab": "Pool.Allocate Pool.Audit", "/vms": "VM.Allocate"}
+    case = cases_pve_pool.case("x", {"name": "lab", "guests": [100, 102]})
+    with pytest.raises(TwinError, match="give the user or token a role with Pool.Allocate on /pool/prod/web"):
+        run(case, as_user(host_of(case), **rights))
+    run(case, as_user(host_of(case), **rights, **{"/pool/prod": "Pool.Allocate"}))
+
+
 @pytest.mark.parametrize(
     "case", [case for case in CASES if run(case, case.host(), check=True).plan.changed], ids=str
 )

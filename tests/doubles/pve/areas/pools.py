@@ -89,11 +89,10 @@ def update(call: Call) -> None:
             change_guest(call, pool, vmid)
         for storage in split_list(call["storage"] or ""):
             call.world.access.demand_modify(call.user, f"/storage/{storage}")
-            if not call["delete"]:
-                pool.storages.add(storage)
-            elif storage not in pool.storages:
-                raise Refusal(f"Storage '{storage}' is not a pool member")
-            pool.storages -= {storage} if call["delete"] else set()
+            if (storage in pool.storages) is not bool(call["delete"]):
+                said = "is not" if call["delete"] else "is already"
+                raise Refusal(f"Storage '{storage}' {said} a pool member")
+            pool.storages ^= {storage}
 
 
 def change_guest(call: Call, pool: Pool, vmid: int) -> None:
@@ -103,10 +102,13 @@ def change_guest(call: Call, pool: Pool, vmid: int) -> None:
             raise Refusal(f"VM {vmid} is not a pool member")
         pool.guests.discard(vmid)
         return
+    if vmid in pool.guests:
+        raise Refusal(f"VM {vmid} is already a pool member")
     held = access.pool_of(vmid)
-    if held and access.pools[held] is not pool:
+    if held:
         if not call["allow-move"]:
-            raise Refusal(f"VM {vmid} belongs already to pool '{held}'")
+            raise Refusal(f"VM {vmid} belongs already to pool '{held}' and allow-move is not set")
+        access.demand(call.user, f"/pool/{held}", ["Pool.Allocate"])
         access.pools[held].guests.discard(vmid)
     pool.guests.add(vmid)
 
