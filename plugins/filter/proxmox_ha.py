@@ -78,7 +78,10 @@ def proxmox_ha(
     traps = faults(policy, mapped)
     if traps:
         raise Refused("\n".join(traps), faults=traps)
-    dialect = proxmox8 if int(str(release).partition(".")[0]) < 9 else proxmox9
+    major = str(release).partition(".")[0]
+    if not major.isdecimal():
+        raise Refused("release", f"{release!r} is no release of Proxmox VE", "write one such as 9.2.11")
+    dialect = proxmox8 if int(major) < 9 else proxmox9
     return dialect.dialect(policy, ids)
 
 

@@ -6,6 +6,9 @@
 A group carries what version 9 says of a resource (``nofailback``) and of a rule (nodes with priorities).
 There is no affinity between guests: machines that run together share a home, so a dying server sends them the
 same way; what would part them is a relocation of one alone after failed starts, so they are not relocated.
+
+Each server has its group, also when it is the home of none: a group cannot be removed before the last guest
+has left it, and has to be there before the first one comes.
 """
 
 from __future__ import annotations
@@ -37,7 +40,6 @@ def dialect(policy: Policy, ids: Mapping[str, int]) -> dict[str, list[dict[str, 
             "nofailback": True,
         }
         for server in policy.servers
-        if policy.at_home(server)
     ]
     resources = [
         {

@@ -267,6 +267,24 @@ def test_what_is_no_longer_declared_is_no_longer_looked_after() -> None:
     assert not host.world.file("ha/resources") and not host.world.file("ha/rules")
 
 
+def test_groups_of_version_8_are_there_before_and_after_the_guests_in_them() -> None:
+    host = pair("8.4")
+    said = proxmox_ha(TWIN, MACHINES, IDS, release="8.4")
+    run(host, RULE, *said["rules"], purge=True, scope="twin-*")
+    run(host, RESOURCE, *said["resources"])
+    manual = {name: {**machine, "failover": "manual"} for name, machine in MACHINES.items()}
+    said = proxmox_ha(TWIN, manual, IDS, release="8.4")
+    run(host, RULE, *said["rules"], purge=True, scope="twin-*")
+    run(host, RESOURCE, *said["resources"])
+    assert not host.world.file("ha/resources")
+
+
+@pytest.mark.parametrize("release", ["v9", "pve-manager/9.2"])
+def test_a_release_that_is_none(release: str) -> None:
+    with pytest.raises(Refused, match="is no release of Proxmox VE"):
+        proxmox_ha(TWIN, MACHINES, IDS, release=release)
+
+
 def test_traps_are_told_at_once() -> None:
     trap = {**MACHINES, "tap": {**AUTO, "failover": "none"}, "vm": {**MACHINES["vm"], "start_stale": False}}
     with pytest.raises(Refused) as caught:
