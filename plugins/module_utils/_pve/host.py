@@ -276,19 +276,17 @@ def _adapter(fingerprint: str) -> Any:
 def _ticket_auth(common: Mapping[str, Any]) -> Any:
     """proxmoxer logs in over a connection of its own, which knows no fingerprint: so we log in."""
     from proxmoxer.backends.https import ProxmoxHTTPAuthBase
-    from requests.cookies import cookiejar_from_dict
 
     class Ticket(ProxmoxHTTPAuthBase):
         ticket = ""
         token = ""
 
         def __call__(self, request: Any) -> Any:
-            if request.method != "GET" and self.ticket:
-                request.headers["CSRFPreventionToken"] = self.token
+            if self.ticket:
+                request.headers["Cookie"] = f"PVEAuthCookie={self.ticket}"
+                if request.method != "GET":
+                    request.headers["CSRFPreventionToken"] = self.token
             return request
-
-        def get_cookies(self) -> Any:
-            return cookiejar_from_dict({"PVEAuthCookie": self.ticket} if self.ticket else {})
 
     return Ticket(**common)
 
