@@ -266,9 +266,14 @@ def _adapter(fingerprint: str) -> Any:
     """Connections that stay open, as many as there are threads."""
     from requests.adapters import HTTPAdapter
 
+    pinned = {"assert_fingerprint": fingerprint or None}
+
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-            super().init_poolmanager(*args, **{**kwargs, "assert_fingerprint": fingerprint or None})
+            super().init_poolmanager(*args, **{**kwargs, **pinned})
+
+        def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+            return super().proxy_manager_for(*args, **{**kwargs, **pinned})
 
     return Adapter(pool_maxsize=THREADS)
 

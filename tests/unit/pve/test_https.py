@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -99,11 +101,49 @@ def test_a_cookie_of_somebody_else_does_not_hide_the_ticket(server: Server) -> N
 
 def test_a_fingerprint_takes_the_place_of_an_authority(server: Server) -> None:
     assert client(server, verify=True, fingerprint=server.fingerprint).get("version")
-    wrong = server.fingerprint.replace(
-        server.fingerprint[:2], "00" if server.fingerprint[:2] != "00" else "11", 1
-    )
     with pytest.raises(Unreachable, match="is not trusted"):
-        client(server, verify=True, fingerprint=wrong).get("version")
+        client(server, verify=True, fingerprint=wrong(server)).get("version")
+
+
+def wrong(server: Server) -> str:
+    """The fingerprint of another certificate."""
+    first = server.fingerprint[:2]
+    return server.fingerprint.replace(first, "00" if first != "00" else "11", 1)
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Carries bytes to where it is told to, and back."""
+
+    def do_CONNECT(self) -> None:
+        host, _colon, port = self.path.rpartition(":")
+        with socket.create_connection((host, int(port))) as far:
+            self.send_response(200)
+            self.end_headers()
+            other = {self.connection: far, far: self.connection}
+            while ready := select.select([*other], [], [], 5)[0]:
+                for end in ready:
+                    data = end.recv(65536)
+                    if not data:
+                        return
+                    other[end].sendall(data)
+
+    def log_message(self, *_words: Any) -> None:
+        pass
+
+
+def test_a_fingerprint_is_checked_through_a_proxy_too(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever).start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_port}")
+        monkeypatch.setenv("NO_PROXY", "")
+        try:
+            assert client(server, verify=True, fingerprint=server.fingerprint).get("version")
+            with pytest.raises(Unreachable, match="is not trusted"):
+                client(server, verify=True, fingerprint=wrong(server)).get("version")
+        finally:
+            proxy.shutdown()
 
 
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
