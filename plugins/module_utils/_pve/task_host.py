@@ -12,7 +12,7 @@ from typing import Any
 from .._core.errors import TwinError
 from .errors import TaskFailed, TaskTimeout
 from .host import PveHost, PveReader
-from .tasks import LAST_LINES, Ended, Upid, exit_status, is_upid, lines_of, parse_upid, running
+from .tasks import LAST_LINES, Ended, Upid, exit_status, is_upid, lines_of, parse_upid
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 _GRACE = 10.0
@@ -51,11 +51,6 @@ def finish(host: PveHost, upid: Upid) -> Ended:
             upid=str(upid), log=list(ended.log),
         )  # fmt: skip
     return ended
-
-
-def running_task(host: PveReader, node: str, type_: str, id_: str) -> Upid | None:
-    """The task of that kind which is at work on that thing, for `finish`: a broken run may have left it."""
-    return running(host.get(f"nodes/{node}/tasks", {"source": "active"}), type_, id_)
 
 
 def last_lines(host: PveReader, upid: Upid) -> tuple[str, ...]:

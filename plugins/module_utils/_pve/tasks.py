@@ -112,11 +112,3 @@ def exit_status(status: Mapping[str, Any]) -> str | None:
 def lines_of(log: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """The lines of a task's log that say something."""
     return tuple(text for line in log if (text := str(line.get("t", "")).rstrip()) and text != "no content")
-
-
-def running(tasks: Iterable[Mapping[str, Any]], type_: str, id_: str) -> Upid | None:
-    """The task of that kind which is at work on that thing, of what ``GET …/tasks`` answers."""
-    for task in tasks:
-        if task.get("type") == type_ and str(task.get("id", "")) == id_ and "endtime" not in task:
-            return parse_upid(task["upid"])
-    return None

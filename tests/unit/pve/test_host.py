@@ -17,7 +17,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._pve import errors
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.access import access_of
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.errors import Answer
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.host import LocalTransport, PveHost
-from ansible_collections.twin.datacenter.plugins.module_utils._pve.task_host import run_task, running_task
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.task_host import run_task
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.tasks import is_upid, parse_upid
 
 UPID = "UPID:castor:0000022A:0007CED0:6B00713A:vzcreate:200:root@pam:"
@@ -256,13 +256,6 @@ def test_the_name_of_a_task_is_read() -> None:
     )
     assert upid.sentence == "task startall on pve-1"
     assert not is_upid(None) and not is_upid("UPID:bogus") and not is_upid({"a": 1})
-
-
-def test_a_task_that_runs_already_is_found() -> None:
-    task = {"upid": UPID, "type": "vzcreate", "id": "200", "status": "RUNNING"}
-    host, _wire, _slept = host_of(Answer(200, data=[{**task, "id": "201"}, {**task, "endtime": 1}, task]))
-    assert str(running_task(host, "castor", "vzcreate", "200")) == UPID
-    assert running_task(host, "castor", "vzstart", "200") is None
 
 
 class Node(Host):
