@@ -82,7 +82,9 @@ def _prune(cache: Path, keep: set[Path]) -> None:
 
 def _build(out: Path, repository: Path) -> tuple[str, str, str]:
     """Returns the versions of kernel, OpenZFS and QEMU."""
-    server, tools = out / "server", out / "tools"
+    server, tools, packages = out / "server", out / "tools", out / "repo"
+    # Hard links: it is not twice in the cache. At once, for another build may prune it meanwhile.
+    build.do("cp", "-al", repository, packages)
     with ThreadPoolExecutor() as pool:
         made = [
             pool.submit(_make_server, server),
@@ -100,8 +102,7 @@ def _build(out: Path, repository: Path) -> tuple[str, str, str]:
         (out / name).mkdir()
         ssh_keygen(out / name / "ssh_host_ed25519_key", name)
         (out / name / "initrd").write_bytes(_cpio({**early, **_own_files(out, name)}))
-    # Hard links: the repository is in the disk, and not twice in the cache.
-    build.do("cp", "-al", repository, server / "srv/repo")
+    packages.rename(server / "srv/repo")
     disk = out / "root.img"
     build.do("truncate", "--size", DISK_SIZE, disk)
     build.do("mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=1", "-d", server, disk)
