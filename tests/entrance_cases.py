@@ -60,6 +60,11 @@ class EntranceCases:
         assert machine.exec_command(f"cat >{inside}/file", in_data=raw) == (0, b"", b"")
         assert machine.exec_command(f"cat {inside}/file") == (0, raw, b"")
 
+    def test_input_that_waits_for_become_arrives(self, machine: Any) -> None:
+        machine.become.success = "BECOME-SUCCESS-abc"
+        rc, out, _err = machine.exec_command("echo BECOME-SUCCESS-abc; cat", in_data=b"data")
+        assert (rc, out.removeprefix(b"BECOME-SUCCESS-abc\n")) == (0, b"data")
+
     @pytest.mark.parametrize("name", HOSTILE_NAMES)
     def test_any_word_survives(self, machine: Any, name: str) -> None:
         rc, out, _err = machine.exec_command(f"printf %s {shlex.quote(name)}")
@@ -102,7 +107,8 @@ class EntranceCases:
         assert {"/usr/local/sbin", "/usr/local/bin", "/sbin"} <= set(path.removeprefix("PATH=").split(":"))
 
     def test_a_machine_that_is_not_there_is_named_with_its_server(self, variables: dict[str, Any]) -> None:
-        connection = connect({**variables, "ansible_twin_machine": "nobody"})
+        number = {"ansible_twin_vmid": 999} if "ansible_twin_vmid" in variables else {}
+        connection = connect({**variables, "ansible_twin_machine": "nobody", **number})
         with pytest.raises(AnsibleConnectionFailure, match="machine nobody .* on server castor.* start it"):
             connection.exec_command("true")
 

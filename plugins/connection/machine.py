@@ -14,6 +14,8 @@ description:
     no sshd and no address.
   - Files are streamed into and out of the machine by a program inside it. No path below the machine's root is
     ever opened from the server, so that a symbolic link inside cannot lead a task astray onto the server.
+  - On Proxmox VE a container is entered by C(pct exec) on the node that has it, a virtual machine by its
+    guest agent (C(qm guest exec)). No credentials of the API are needed.
   - Exit codes arrive exactly, 255 too. Only a failure of ssh itself is tried again (O(reconnection_retries)).
   - One ssh connection serves the server and all machines on it (ControlPersist).
   - The inventory plugin P(twin.datacenter.machines#inventory) sets all variables that this plugin needs.
@@ -22,22 +24,39 @@ notes:
   - Inside the machine tasks run as root. C(become) changes to other users inside the machine.
   - The account's shell on the server may be C(csh) too; commands are read by C(/bin/sh), there and inside.
   - A jail is entered by jexec(8), with the path of a login, which includes C(/usr/local).
+  - "Into a virtual machine there is no stream: its guest agent takes all input before it starts a program,
+    and gives all output after its end. So become with a password cannot work there, a command may write
+    16 MiB, files and longer input travel in pieces of 1 MiB, and what is not done at once is answered to the
+    second."
+  - The guest agent must run in the virtual machine, be enabled in its configuration (C(agent)), and be
+    allowed to run programs, which some distributions forbid (C(guest-exec) in the settings of C(qemu-ga)).
 extends_documentation_fragment:
   - connection_pipelining
   - twin.datacenter.ssh
 options:
   kind:
-    description: Kind of the machine, V(lxc) or V(jail).
+    description: Kind of the machine, V(lxc), V(jail) or V(qemu).
     type: string
     default: lxc
     vars:
       - name: ansible_twin_kind
+  platform:
+    description: Platform of the server. The kind says it where it is not given.
+    type: string
+    choices: [debian, freebsd, proxmox]
+    vars:
+      - name: ansible_twin_platform
   machine:
     description: Name of the machine on its server.
     type: string
     required: true
     vars:
       - name: ansible_twin_machine
+  vmid:
+    description: Number of the machine, by which Proxmox VE knows it.
+    type: int
+    vars:
+      - name: ansible_twin_vmid
   server:
     description: Name of the server, for messages. O(host) when it is not given.
     type: string
@@ -78,9 +97,19 @@ all:
       ansible_twin_kind: lxc
       ansible_twin_machine: ssa
       ansible_twin_server: castor
+    web:  # a virtual machine of Proxmox VE
+      ansible_connection: twin.datacenter.machine
+      ansible_host: 192.0.2.11
+      ansible_twin_platform: proxmox
+      ansible_twin_kind: qemu
+      ansible_twin_machine: web
+      ansible_twin_vmid: 102
+      ansible_twin_server: castor
 """
 
 import contextlib
+import io
+import itertools
 import os
 import secrets
 import shlex
@@ -95,8 +124,11 @@ from ansible.utils.display import Display
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.entrance import (
     NotEntered,
+    Truncated,
+    Way,
     entrance,
     verdict,
+    way_of,
 )
 
 display = Display()
@@ -114,6 +146,9 @@ class Connection(ssh.Connection):
         self, cmd: str, in_data: bytes | IO[bytes] | None = None, sudoable: bool = True
     ) -> tuple[int, bytes, bytes]:
         """Run a shell command inside; its exit code, output and standard error."""
+        piece = self._way.piece
+        if piece and isinstance(in_data, bytes) and len(in_data) > piece:
+            return self._with_long_input(cmd, in_data)
         return self._inside(cmd, in_data, sudoable)
 
     def put_file(self, in_path: str, out_path: str) -> tuple[int, bytes, bytes]:
@@ -124,43 +159,87 @@ class Connection(ssh.Connection):
         except FileNotFoundError as error:
             raise AnsibleFileNotFound(file_name=in_path) from error
         with file:
-            return self._transferred(
-                in_path, out_path, self._inside(f"cat >{shlex.quote(out_path)}", file, False)
-            )
+            return self._transferred(in_path, out_path, self._put(file, out_path))
 
     def fetch_file(self, in_path: str, out_path: str) -> tuple[int, bytes, bytes]:
         """Stream a file of the machine to the control node."""
         display.vvv(f"FETCH {in_path} TO {out_path}", host=self.get_option("machine"))
-        answer = self._inside(f"cat <{shlex.quote(in_path)}", None, False, into=out_path)
-        return self._transferred(in_path, out_path, answer)
+        return self._transferred(in_path, out_path, self._fetch(in_path, out_path))
+
+    def _put(self, file: IO[bytes], path: str) -> tuple[int, bytes, bytes]:
+        piece, to = self._way.piece, shlex.quote(path)
+        if not piece:
+            return self._inside(f"cat >{to}", file, False)
+        more = ""
+        while True:
+            data = file.read(piece)
+            answer = self._inside(f"cat >{more}{to}", data, False)
+            if answer[0] != 0 or len(data) < piece:
+                return answer
+            more = ">"
+
+    def _fetch(self, path: str, into: str) -> tuple[int, bytes, bytes]:
+        piece, of = self._way.piece, shlex.quote(path)
+        if not piece:
+            return self._inside(f"cat <{of}", None, False, into=into)
+        with open(into, "wb") as file:
+            for number in itertools.count():
+                answer = self._inside(f"dd bs={piece} skip={number} count=1 <{of}", None, False)
+                if answer[0] != 0:
+                    return answer
+                file.write(answer[1])
+                if len(answer[1]) < piece:
+                    break
+        return 0, b"", b""
+
+    def _with_long_input(self, command: str, in_data: bytes) -> tuple[int, bytes, bytes]:
+        """Run a command whose input does not fit into one piece: a file inside holds it until it starts."""
+        made = self._inside("mktemp", None, False)
+        path = made[1].decode().strip()
+        if made[0] == 0:
+            made = self._put(io.BytesIO(in_data), path)
+        if made[0] != 0:
+            return made
+        of = shlex.quote(path)
+        return self._inside(f"exec <{of}; rm -f {of}\n{command}", None, False)
+
+    @property
+    def _way(self) -> Way:
+        try:
+            return way_of(self.get_option("platform") or "", self.get_option("kind"))
+        except Refused as error:
+            raise AnsibleConnectionFailure(f"machine {self.get_option('machine')}: {error}") from error
 
     def _inside(
         self, command: str, in_data: bytes | IO[bytes] | None, sudoable: bool, into: str | None = None
     ) -> tuple[int, bytes, bytes]:
         """Run a shell command inside, as ``ssh.Connection.exec_command`` runs one on a server."""
         self.host = self.get_option("host")
-        machine, kind = self.get_option("machine"), self.get_option("kind")
+        way, machine = self._way, self.get_option("machine")
         mark = f"twin-{secrets.token_hex(12)}"
-        try:
-            line = entrance(kind, machine, command, mark)
-        except Refused as error:
-            raise AnsibleConnectionFailure(str(error)) from error
+        number = self.get_option("vmid")
+        line = entrance(way, machine if number is None else str(number), command, mark, bool(in_data))
         program = self.get_option("ssh_executable")
         argv = self._build_command(program, "ssh", self.host, line)
         if into is not None:
             # sshpass, where it is used, stays in front: Ansible tells its exit codes by the first word.
             start = argv.index(os.fsencode(program))
             argv[start:start] = [*(os.fsencode(word) for word in _INTO_FILE), os.fsencode(into)]
-        rc, out, err = self._run(argv, in_data, sudoable=sudoable)
+        # Without a stream nothing can be waited for before the input is sent.
+        answer = self._run(argv, in_data, sudoable=sudoable and not way.piece)
+        server = self.get_option("server") or self.host
         try:
-            rc, err = verdict(rc, err, mark)
+            return verdict(way, answer, mark)
         except NotEntered as error:
-            server = self.get_option("server") or self.host
             raise AnsibleConnectionFailure(
                 f"machine {machine} cannot be entered on server {server}: its state is {error};"
                 " start it there, or read the inventory again if it has moved."
             ) from error
-        return rc, out, err
+        except Truncated as error:
+            raise AnsibleError(
+                f"machine {machine} on server {server}: a command wrote more than its guest agent keeps;"
+                " let it write to a file, and fetch that."
+            ) from error
 
     def _transferred(
         self, in_path: str, out_path: str, answer: tuple[int, bytes, bytes]

@@ -9,18 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleConnectionFailure, AnsibleFileNotFound
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
 
 from tests.doubles import entrance
 from tests.entrance_cases import EntranceCases, connect
 
-# What a server says of machine tap, which is stopped.
-STOPPED = {"lxc": "its state is STOPPED", "jail": 'its state is jls: jail "tap" not found'}
+# What a server says of machine tap, which is stopped, by platform and kind.
+STOPPED = {
+    ("", "lxc"): "STOPPED",
+    ("", "jail"): 'jls: jail "tap" not found',
+    ("proxmox", "lxc"): "container '102' not running!",
+    ("proxmox", "qemu"): "VM 102 is not running",
+}
 
 
-@pytest.mark.parametrize("kind", ["lxc", "jail"])
+@pytest.mark.parametrize("sort", STOPPED, ids="-".join)
 class TestOverStandIns(EntranceCases):
     @pytest.fixture
     def server(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -30,11 +35,15 @@ class TestOverStandIns(EntranceCases):
             monkeypatch.setenv(name, value)
         (folder / "machines" / "ssa").write_text("RUNNING\n")
         (folder / "machines" / "tap").write_text("STOPPED\n")
+        (folder / "machines" / "101").write_text("RUNNING\n")
+        (folder / "machines" / "102").write_text("STOPPED\n")
         return folder
 
     @pytest.fixture
-    def variables(self, server: Path, kind: str) -> dict[str, Any]:
+    def variables(self, server: Path, sort: tuple[str, str]) -> dict[str, Any]:
+        platform, kind = sort
         return {
+            **({"ansible_twin_platform": platform, "ansible_twin_vmid": 101} if platform else {}),
             "inventory_hostname": "ssa",
             "ansible_host": "192.0.2.11",
             "ansible_user": "alice",
@@ -54,10 +63,13 @@ class TestOverStandIns(EntranceCases):
         (server / "inside").mkdir()
         return str(server / "inside")
 
-    def test_a_stopped_machine_is_named_with_its_server(self, variables: dict[str, Any], kind: str) -> None:
-        connection = connect({**variables, "ansible_twin_machine": "tap"})
+    def test_a_stopped_machine_is_named_with_its_server(
+        self, variables: dict[str, Any], sort: tuple[str, str]
+    ) -> None:
+        number = {"ansible_twin_vmid": 102} if sort[0] else {}
+        connection = connect({**variables, "ansible_twin_machine": "tap", **number})
         with pytest.raises(
-            AnsibleConnectionFailure, match=f"machine tap .* server castor: {STOPPED[kind]}; "
+            AnsibleConnectionFailure, match=f"machine tap .* server castor: its state is {STOPPED[sort]}; "
         ):
             connection.exec_command("true")
 
@@ -110,3 +122,48 @@ class TestOverStandIns(EntranceCases):
     def test_what_jexec_says_inside_is_no_word_of_ours(self, machine: Any) -> None:
         said = 'jexec: jail "ssa" not found'
         assert machine.exec_command(f"echo '{said}' >&2; exit 1") == (1, b"", f"{said}\n".encode())
+
+
+class TestVirtualMachineOfProxmox:
+    """What a guest agent cannot do as a stream can."""
+
+    @pytest.fixture
+    def machine(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+        folder = tmp_path / "server"
+        for name, value in entrance.install(folder).items():
+            monkeypatch.setenv(name, value)
+        (folder / "machines" / "102").write_text("RUNNING\n")
+        return connect(
+            {
+                "inventory_hostname": "web",
+                "ansible_host": "192.0.2.11",
+                "ansible_ssh_executable": str(folder / "bin" / "ssh"),
+                "ansible_ssh_args": "",
+                "ansible_twin_platform": "proxmox",
+                "ansible_twin_kind": "qemu",
+                "ansible_twin_machine": "web",
+                "ansible_twin_vmid": 102,
+                "ansible_twin_server": "castor",
+            }
+        )
+
+    def test_output_longer_than_the_agent_keeps_is_no_success(self, machine: Any) -> None:
+        with pytest.raises(AnsibleError, match="machine web on server castor: a command wrote more than"):
+            machine.exec_command(f"head -c {2**24 + 1} /dev/zero")
+
+    def test_long_input_leaves_no_file_behind(self, machine: Any) -> None:
+        assert machine.exec_command("sha256sum; exit 7", in_data=b"x" * 3_000_000)[0] == 7
+        path = machine.exec_command("readlink /proc/self/fd/0", in_data=b"x" * 3_000_000)[1].decode()
+        assert path.endswith("(deleted)\n")
+
+    def test_bytes_arrive_however_qm_writes_them(self, machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        for encoding in ("latin-1", "utf-8"):
+            monkeypatch.setenv("QM_ENCODING", encoding)
+            assert machine.exec_command(r"printf '\303\251\377'; printf '\351' >&2") == (
+                0,
+                b"\xc3\xa9\xff",
+                b"\xe9",
+            )
+
+    def test_a_command_without_input_gets_none(self, machine: Any) -> None:
+        assert machine.exec_command("cat") == (0, b"", b"")
