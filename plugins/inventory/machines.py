@@ -18,14 +18,24 @@ description:
     V(unknown).
   - Each host has a variable C(twin_machine), the machine as M(twin.datacenter.machine_info) returns it,
     with the name of its C(server).
+  - On platform V(proxmox) one request to the API tells all of them, however many there are. It goes to the
+    first server that answers. Machines are all guests but templates, by their names; C(twin_machine) has
+    their C(vmid), C(pool) and C(tags) too, and V(null) for what Proxmox VE does not tell there, such as the
+    image.
 notes:
   - The servers must stand in an inventory that is read before this one, so let the name of this file come
     later, such as C(10-servers.yml) and C(20-machines.yml).
   - Servers are reached with their own variables by ssh; those are copied to their machines, passwords and
     keys excepted. Role P(twin.datacenter.server#role) must have run, a server without it has no machines.
+  - On platform V(proxmox) names of servers are those of the nodes. C(VM.Audit) on C(/vms) is the only
+    privilege that is needed; for O(facts) of virtual machines C(VM.GuestAgent.Audit) too, which is
+    C(VM.Monitor) before release 9. Guests on which there is no privilege are not seen.
+  - The C(api_) options count on platform V(proxmox) alone, need proxmoxer and requests on the control node,
+    may hold templates, and none of them becomes a variable of a host.
 extends_documentation_fragment:
   - constructed
   - inventory_cache
+  - twin.datacenter.pve.reader
 options:
   plugin:
     description: Marks a file as an inventory of this plugin.
@@ -35,6 +45,22 @@ options:
     description: The group of the servers.
     type: string
     default: servers
+  platform:
+    description: Platform of the pair. C(twin.platform) of the servers when it is not given.
+    type: string
+    choices: [debian, freebsd, proxmox]
+  facts:
+    description:
+      - Whether every machine that runs is asked for its addresses, one request for each.
+      - For platform V(proxmox); the others tell addresses anyway.
+    type: bool
+    default: false
+  api_host:
+    description:
+      - Name or address of a node that is asked first. Then, or when it is not given, the servers are asked at
+        their C(ansible_host).
+      - Or E(PROXMOX_HOST).
+    type: string
 """
 
 EXAMPLES = r"""
@@ -53,9 +79,22 @@ cache: true
 cache_plugin: ansible.builtin.jsonfile
 cache_timeout: 300
 cache_connection: ~/.cache/twin-datacenter/inventory
+
+# Proxmox VE, with a token of least privilege and a group of each tag:
+---
+plugin: twin.datacenter.machines
+platform: proxmox
+api_user: inventory@pve
+api_token_id: ansible
+api_token_secret: "{{ lookup('ansible.builtin.env', 'TWIN_TOKEN') }}"
+ca_path: /etc/ssl/pve-root-ca.pem
+keyed_groups:
+  - key: twin_machine.tags
+    prefix: tag
 """
 
 import json
+import os
 import shlex
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -71,7 +110,13 @@ from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
 
 from ansible_collections.twin.datacenter.plugins.doc_fragments.ssh import OPTIONS
+from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused, TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.view import one_picture
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.access import ACCESS, access_of
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.errors import Denied
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.host import HttpsTransport, PveReader
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.machine import distinct
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.machine_host import read_machines
 
 display = Display()
 
@@ -94,6 +139,11 @@ _SHARED = sorted(
 Answer = list[dict[str, Any]] | None
 
 
+def _address(name: str, server: Mapping[str, Any]) -> str:
+    """Where a server with these variables is reached."""
+    return str(server.get("ansible_host") or server.get("ansible_ssh_host") or name)
+
+
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """The machines of a pair."""
 
@@ -114,12 +164,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _servers(self) -> dict[str, dict[str, Any]]:
         """The variables of each server."""
         group = self.get_option("group")
-        if group not in self.inventory.groups or not self.inventory.groups[group].get_hosts():
+        hosts = self.inventory.groups[group].get_hosts() if group in self.inventory.groups else []
+        if not hosts and not self._api_host():
             raise AnsibleParserError(
                 f"inventory group {group}, of the servers of twin.datacenter.machines: it has no host;"
                 " list the servers in a file whose name comes before this one's."
             )
-        return {host.name: self._variables(host) for host in self.inventory.groups[group].get_hosts()}
+        return {host.name: self._variables(host) for host in hosts}
 
     def _variables(self, server: Any) -> dict[str, Any]:
         """What the inventories read before this one say about a server, group_vars and host_vars too."""
@@ -147,13 +198,55 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         wanted = bool(self.get_option("cache"))
         if wanted and cache and key in self._cache:
             return dict(self._cache[key])
-        # Ansible's plugin loader knows no threads: these only wait for the servers.
-        connections = [self._connection(variables) for variables in servers.values()]
-        with ThreadPoolExecutor(len(servers)) as pool:
-            answers = dict(zip(servers, pool.map(self._ask, servers, connections), strict=True))
+        answers = self._ask_cluster(servers) if self._on_proxmox(servers) else self._ask_all(servers)
         if wanted and None not in answers.values():
             self._cache[key] = answers
         return answers
+
+    def _ask_all(self, servers: Mapping[str, dict[str, Any]]) -> dict[str, Answer]:
+        # Ansible's plugin loader knows no threads: these only wait for the servers.
+        connections = [self._connection(variables) for variables in servers.values()]
+        with ThreadPoolExecutor(len(servers)) as pool:
+            return dict(zip(servers, pool.map(self._ask, servers, connections), strict=True))
+
+    def _on_proxmox(self, servers: Mapping[str, dict[str, Any]]) -> bool:
+        twins = [server.get("twin") for server in servers.values()]
+        platforms = [twin.get("platform") for twin in twins if isinstance(twin, Mapping)]
+        return bool((self.get_option("platform") or next(iter(platforms), "")) == "proxmox")
+
+    def _ask_cluster(self, servers: Mapping[str, dict[str, Any]]) -> dict[str, Answer]:
+        """What the first server that answers says about all of them, by the server that has them."""
+        faults: list[str] = []
+        for host in dict.fromkeys(
+            filter(None, (self._api_host(), *map(_address, servers, servers.values())))
+        ):
+            try:
+                told = read_machines(self._api(host), self.get_option("facts"))
+            except (Denied, Refused) as error:
+                raise AnsibleParserError(str(error)) from error
+            except TwinError as error:
+                faults.append(str(error))
+                continue
+            machines, unclear = distinct(told, servers)
+            for fault in (*faults, *unclear):
+                display.warning(fault)
+            return {
+                owner: [machine for machine in machines if machine["owner"] == owner]
+                for owner in sorted({machine["owner"] for machine in machines})
+            }
+        raise AnsibleParserError(" ".join(faults))
+
+    def _api_host(self) -> str:
+        return str(self._given("api_host") or os.environ.get("PROXMOX_HOST") or "")
+
+    def _api(self, host: str) -> PveReader:
+        """One server, asked once: the next one takes the place of another try."""
+        options = {key: self._given(key) for key in ACCESS if key != "timeout"}
+        access = access_of({**options, "api_host": host}, os.environ)
+        return PveReader(HttpsTransport(access), tries=1)
+
+    def _given(self, option: str) -> Any:
+        return self.templar.template(self.get_option(option))
 
     @staticmethod
     def _connection(variables: Mapping[str, Any]) -> Any:
@@ -181,12 +274,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         variables = {
             **{key: server[key] for key in _SHARED if key in server},
             "ansible_connection": "twin.datacenter.machine",
-            "ansible_host": server.get("ansible_host") or server.get("ansible_ssh_host") or record["server"],
+            "ansible_host": _address(record["server"], server),
             "ansible_twin_kind": record["kind"],
             "ansible_twin_machine": name,
             "ansible_twin_server": record["server"],
             "twin_machine": record,
         }
+        if "vmid" in record:
+            variables |= {"ansible_twin_platform": "proxmox", "ansible_twin_vmid": record["vmid"]}
         for key, value in variables.items():
             self.inventory.set_variable(host, key, value)
         self.inventory.add_child(self.inventory.add_group("machines"), host)

@@ -31,6 +31,8 @@ THREADS = 8
 """How many requests are on their way at once; pveproxy has three workers."""
 TRIES = 4
 """How often a request is sent that finds no connection."""
+CONNECT = 10.0
+"""Seconds after which a server that takes no connection counts as away."""
 LOCK_PATIENCE = 60.0
 """Seconds for which a lock held by something else is waited for; PVE itself has waited 10 each time."""
 _SECRETS = frozenset({"password", "cipassword", "encryption-key", "keyring", "token", "key"})
@@ -61,6 +63,7 @@ class PveReader:
     """The read half: asks, and changes nothing.
 
     :param timeout: seconds for one task of PVE.
+    :param tries: how often a request is sent that finds no connection.
     :ivar counts: how many ``requests``, and ``polls`` of tasks, were made.
     :ivar writes: how many changes PVE has taken.
     """
@@ -68,9 +71,14 @@ class PveReader:
     writable = False
 
     def __init__(
-        self, transport: Transport, timeout: float = 600, sleep: Callable[[float], None] = time.sleep
+        self,
+        transport: Transport,
+        timeout: float = 600,
+        sleep: Callable[[float], None] = time.sleep,
+        tries: int = TRIES,
     ) -> None:
         self.transport = transport
+        self.tries = tries
         self.timeout = timeout
         self.counts: Counter[str] = Counter()
         self.writes = 0
@@ -117,7 +125,11 @@ class PveReader:
             except TwinError as error:
                 if not may_be_repeated(method, error):
                     raise
-                if time.monotonic() > patience if isinstance(error, LockTimeout) else attempt + 1 >= TRIES:
+                if (
+                    time.monotonic() > patience
+                    if isinstance(error, LockTimeout)
+                    else attempt + 1 >= self.tries
+                ):
                     raise
             # Several tasks that were turned away at once must not come back at once.
             self.sleep(min(0.1 * 2**attempt, 5.0) * random.uniform(0.5, 1.5))
@@ -131,7 +143,7 @@ class PveHost(PveReader):
 
     def reader(self) -> PveReader:
         """The read half alone."""
-        return PveReader(self.transport, self.timeout, self.sleep)
+        return PveReader(self.transport, self.timeout, self.sleep, self.tries)
 
     def post(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """Make something, or start a task: its UPID is the answer then (`task_host.run_task`).
@@ -173,7 +185,8 @@ class HttpsTransport:
         self._session = ProxmoxHttpSession()
         self._session.mount("https://", _adapter(access.fingerprint))
         # A fingerprint is checked by the adapter, and takes the place of an authority.
-        common = {"timeout": access.api_timeout, "verify_ssl": not access.fingerprint and access.verify}
+        patience = min(CONNECT, access.api_timeout), access.api_timeout
+        common = {"timeout": patience, "verify_ssl": not access.fingerprint and access.verify}
         self._ticket: Any = None
         if access.token_id:
             token = access.user, access.token_id, access.token_secret

@@ -84,6 +84,20 @@ CT_PRIVILEGE = {
 }
 
 
+def inside(guest: Guest) -> list[dict[str, Any]]:
+    """The addresses of its first interface: of a container as ip(8) has them, of a machine as its agent."""
+    family = {"lxc": ("inet", "inet6"), "qemu": ("ipv4", "ipv6")}[guest.kind]
+    found = [address.partition("/") for address in guest.addresses]
+    return [
+        {
+            "ip-address": ip,
+            "ip-address-type": family[":" in ip],
+            "prefix": int(prefix),
+        }
+        for ip, _slash, prefix in found
+    ]
+
+
 # --- property strings ---
 
 

@@ -82,6 +82,8 @@ class Guest:
     processes: dict[int, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     """What its agent reads and writes."""
+    addresses: list[str] = field(default_factory=list)
+    """What its first interface has inside, with prefix lengths."""
     deaf: bool = False
     """Whether it ignores a request to shut down."""
     held_by: Task | None = None

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,11 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.utils.display import Display
 
 from tests.doubles import entrance
+from tests.doubles.pve.access import Grant, Token, User
+from tests.doubles.pve.clock import StillClock
+from tests.doubles.pve.server import Server
+from tests.doubles.pve.world import Guest
+from tests.doubles.pve.world import pair as cluster
 
 ADDRESSES = {"castor": "192.0.2.11", "pollux": "192.0.2.12"}
 
@@ -233,3 +238,216 @@ def test_what_is_damaged_of_a_machine_is_told(pair: Pair, warnings: list[str]) -
     pair.says("pollux")
     assert pair.read().get_host("ssa")
     assert warnings == ["machine ssa on castor: it is not JSON."]
+
+
+SECRET = "canary-7d1f"
+
+
+class Proxmox(Pair):
+    """An inventory folder over two servers, of which the one at 127.0.0.1 answers for their cluster."""
+
+    def __init__(self, folder: Path, api: Server) -> None:
+        super().__init__(folder)
+        self.api = api
+        self.world = api.api.world
+        self.servers["castor"]["ansible_host"] = "127.0.0.1"
+        self.servers["pollux"]["ansible_host"] = "127.0.0.2"
+        self.options |= {
+            "platform": "proxmox",
+            "api_port": api.port,
+            "api_user": "inventory@pve",
+            "api_token_id": "ansible",
+            "api_token_secret": SECRET,
+            "ca_path": str(api.certificate),
+        }
+        self.world.access.users["inventory@pve"] = User(tokens={"ansible": Token(privsep=0, secret=SECRET)})
+        self.world.access.roles["Machines"] = {"VM.Audit"}
+        self.world.access.acl[Grant("/vms", "user", "inventory@pve", "Machines")] = 1
+
+    def guest(self, vmid: int, name: str, kind: str = "lxc", node: str = "castor", **more: Any) -> Guest:
+        key = "hostname" if kind == "lxc" else "name"
+        net = "name=eth0,hwaddr=BC:24:11:00:00:01" if kind == "lxc" else "virtio=BC:24:11:00:00:01"
+        config = {key: name, "net0": f"{net},bridge=vmbr0", **more.pop("config", {})}
+        made = Guest(vmid, kind, node, config, **more)  # type: ignore[arg-type]
+        self.world.guests[vmid] = made
+        return made
+
+    @property
+    def requests(self) -> list[str]:
+        return [path for _verb, path, _params in self.api.api.log]
+
+
+@pytest.fixture
+def proxmox(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxmox]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.0/8")
+    (tmp_path / "proxmox").mkdir()
+    with Server(cluster(clock=StillClock())) as api:
+        yield Proxmox(tmp_path / "proxmox", api)
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_guests_of_a_cluster_are_machines(proxmox: Proxmox, warnings: list[str]) -> None:
+    proxmox.guest(101, "ssa", status="running", config={"tags": "prod;db"})
+    proxmox.guest(102, "web", "qemu", "pollux")
+    proxmox.guest(900, "debian-13", config={"template": 1})
+    inventory = proxmox.read()
+    assert sorted(host.name for host in inventory.get_hosts()) == ["castor", "pollux", "ssa", "web"]
+    assert groups(inventory, "ssa") == {"machines", "kind_lxc", "on_castor", "state_running"}
+    assert groups(inventory, "web") == {"machines", "kind_qemu", "on_pollux", "state_stopped"}
+    record = inventory.get_host("ssa").get_vars()["twin_machine"]
+    assert {key: record[key] for key in ("vmid", "server", "owner", "role", "tags", "pool", "addresses")} == {
+        "vmid": 101,
+        "server": "castor",
+        "owner": "castor",
+        "role": "owner",
+        "tags": ["prod", "db"],
+        "pool": None,
+        "addresses": [],
+    }
+    assert warnings == []
+
+
+def test_a_guest_is_reached_through_its_node(proxmox: Proxmox) -> None:
+    proxmox.servers["pollux"]["ansible_port"] = 2222
+    proxmox.guest(102, "web", "qemu", "pollux")
+    variables = proxmox.read().get_host("web").get_vars()
+    assert {key: value for key, value in variables.items() if key.startswith("ansible_")} == {
+        "ansible_connection": "twin.datacenter.machine",
+        "ansible_host": "127.0.0.2",
+        "ansible_port": 2222,
+        "ansible_ssh_args": "",
+        "ansible_ssh_executable": proxmox.servers["pollux"]["ansible_ssh_executable"],
+        "ansible_twin_kind": "qemu",
+        "ansible_twin_machine": "web",
+        "ansible_twin_platform": "proxmox",
+        "ansible_twin_server": "pollux",
+        "ansible_twin_vmid": 102,
+        "ansible_user": "root",
+    }
+    assert SECRET not in str(variables)
+
+
+def test_five_hundred_guests_cost_one_request(proxmox: Proxmox) -> None:
+    for number in range(500):
+        kind, node = ("lxc", "qemu")[number % 2], ("castor", "pollux")[number % 3 == 0]
+        proxmox.guest(1000 + number, f"m{number}", kind, node, status="running")
+    assert len(proxmox.read().get_hosts("machines")) == 500
+    assert proxmox.requests == ["/cluster/resources"]
+    assert proxmox.calls == 0
+
+
+def test_facts_cost_one_request_for_each_that_runs(proxmox: Proxmox) -> None:
+    proxmox.world.access.roles["Machines"] |= {"VM.GuestAgent.Audit"}
+    proxmox.options["facts"] = True
+    here = ["192.0.2.21/24", "2001:db8::21/64", "fe80::1/64"]
+    proxmox.guest(101, "ssa", status="running", addresses=here)
+    web = proxmox.guest(102, "web", "qemu", "pollux", status="running", addresses=["192.0.2.22/24"])
+    web.config["agent"], web.agent = "1", True
+    proxmox.guest(103, "mute", "qemu", status="running")
+    proxmox.guest(104, "off")
+    inventory = proxmox.read()
+    told = {name: inventory.get_host(name).get_vars()["twin_machine"]["addresses"] for name in ("ssa", "web")}
+    assert told == {"ssa": here[:2], "web": ["192.0.2.22/24"]}
+    assert len(proxmox.requests) == 4
+
+
+def test_a_privilege_that_facts_need_is_named(proxmox: Proxmox, capsys: pytest.CaptureFixture[str]) -> None:
+    proxmox.options["facts"] = True
+    proxmox.guest(102, "web", "qemu", status="running")
+    proxmox.read()
+    assert "VM.GuestAgent.Audit or VM.GuestAgent.Unrestricted on /vms/102" in said(capsys)
+
+
+def test_a_server_that_is_away_is_passed_over(proxmox: Proxmox, warnings: list[str]) -> None:
+    servers = proxmox.servers
+    servers["castor"]["ansible_host"], servers["pollux"]["ansible_host"] = "127.0.0.2", "127.0.0.1"
+    proxmox.world.nodes["castor"].online = False
+    proxmox.guest(101, "ssa", status="running")
+    proxmox.guest(102, "web", "qemu", "pollux", status="running")
+    inventory = proxmox.read()
+    assert groups(inventory, "ssa") >= {"on_castor", "state_unknown"}
+    assert groups(inventory, "web") >= {"on_pollux", "state_running"}
+    (warning,) = warnings
+    assert f"no connection to 127.0.0.2:{proxmox.api.port}" in warning
+
+
+def test_a_pair_of_which_no_server_answers_is_an_error(
+    proxmox: Proxmox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proxmox.servers["castor"]["ansible_host"] = "127.0.0.3"
+    assert proxmox.read().get_hosts("machines") == []
+    shown = said(capsys)
+    assert "no connection to 127.0.0.3" in shown and "no connection to 127.0.0.2" in shown
+
+
+def test_a_secret_that_is_wrong_is_told_by_one_server(
+    proxmox: Proxmox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proxmox.options["api_token_secret"] = "wrong-canary"
+    proxmox.read()
+    shown = said(capsys)
+    assert "check api_user and its password or token" in shown
+    assert "canary" not in shown and "127.0.0.2" not in shown
+
+
+def test_credentials_that_are_missing_are_named(proxmox: Proxmox, capsys: pytest.CaptureFixture[str]) -> None:
+    del proxmox.options["api_user"]
+    proxmox.read()
+    assert "access to Proxmox VE: api_user is missing; give it, or PROXMOX_USER" in said(capsys)
+
+
+def test_the_environment_and_templates_give_credentials(
+    proxmox: Proxmox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROXMOX_USER", "inventory@pve")
+    monkeypatch.setenv("TWIN_TOKEN", SECRET)
+    del proxmox.options["api_user"]
+    proxmox.options["api_token_secret"] = "{{ lookup('ansible.builtin.env', 'TWIN_TOKEN') }}"
+    proxmox.guest(101, "ssa")
+    assert proxmox.read().get_host("ssa")
+
+
+def test_the_pair_says_its_platform(proxmox: Proxmox) -> None:
+    del proxmox.options["platform"]
+    proxmox.everywhere = {"twin": {"name": "sio", "platform": "proxmox"}}
+    proxmox.guest(101, "ssa")
+    assert proxmox.read().get_host("ssa")
+
+
+def test_a_cluster_without_listed_servers(proxmox: Proxmox) -> None:
+    proxmox.servers = {}
+    proxmox.options["api_host"] = "127.0.0.1"
+    proxmox.guest(101, "ssa")
+    assert proxmox.read().get_host("ssa").get_vars()["ansible_host"] == "castor"
+
+
+def test_names_that_mean_no_single_machine_are_left_out(proxmox: Proxmox, warnings: list[str]) -> None:
+    proxmox.guest(101, "web")
+    proxmox.guest(102, "web", "qemu", "pollux")
+    proxmox.guest(103, "castor", node="pollux")
+    inventory = proxmox.read()
+    assert sorted(host.name for host in inventory.get_hosts()) == ["castor", "pollux"]
+    assert "ansible_twin_vmid" not in inventory.get_host("castor").get_vars()
+    assert warnings == [
+        "guests 101 on castor and 102 on pollux share the name web, so that no machine of this name is in the"
+        " inventory; give each a name of its own.",
+        "guest 103 on pollux has a server's name castor, so that no machine of this name is in the inventory;"
+        " give each a name of its own.",
+    ]
+
+
+def test_groups_of_tags_and_a_cached_answer(proxmox: Proxmox, tmp_path: Path) -> None:
+    proxmox.options |= {
+        "keyed_groups": [{"key": "twin_machine.tags", "prefix": "tag"}],
+        "cache": True,
+        "cache_plugin": "ansible.builtin.jsonfile",
+        "cache_connection": str(tmp_path / "cache"),
+    }
+    proxmox.guest(101, "ssa", config={"tags": "prod;db"})
+    for _again in range(2):
+        assert groups(proxmox.read(), "ssa") >= {"tag_prod", "tag_db", "on_castor"}
+    assert len(proxmox.requests) == 1
+    assert SECRET not in "".join(path.read_text() for path in (tmp_path / "cache").iterdir())

@@ -55,7 +55,7 @@ def told(guest: Guest, command: str) -> Any:
             {
                 "name": f"eth{key[3:]}",
                 "hardware-address": guests.first(str(value)).partition("=")[2].lower(),
-                "ip-addresses": [],
+                "ip-addresses": guests.inside(guest) if key == "net0" else [],
             }
             for key, value in guest.config.items()
             if re.fullmatch(r"net\d+", key)

@@ -394,6 +394,8 @@ def interfaces(call: Call) -> Any:
         if re.fullmatch(r"net\d+", key):
             options = guests.pairs(str(value))
             found.append(interface(options["name"], options.get("hwaddr", "").lower()))
+            if key == "net0":
+                found[-1]["ip-addresses"] = guests.inside(guest)
     return found
 
 
