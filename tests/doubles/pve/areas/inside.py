@@ -4,7 +4,8 @@
 
 Rests on: PVE::API2::Qemu::Agent, PVE::QemuServer::Cloudinit (qemu-server) and the recorded exchanges, which
 show an agent that does not answer; what one that does answer says is that of the documentation of the guest
-agent. What a machine writes comes as bytes, each one character (decode_base64 there), not as UTF-8.
+agent. What a machine writes and is given to read are bytes, each one character (MIME::Base64 there),
+not UTF-8.
 """
 
 from __future__ import annotations
@@ -111,7 +112,11 @@ def execute(call: Call) -> Any:
     if guest.program is None:
         raise Refusal("Agent error: Guest agent command failed, error was 'No such file or directory'")
     command = call["command"] if isinstance(call["command"], list) else [call["command"]]
-    status, output, problem = guest.program(command, (call["input-data"] or "").encode())
+    try:
+        given = (call["input-data"] or "").encode("latin-1")
+    except UnicodeEncodeError:
+        raise Refusal("Wide character in subroutine entry") from None
+    status, output, problem = guest.program(command, given)
     pid = 100 + len(guest.processes)
     guest.processes[pid] = {
         "exited": 1,
