@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way into a machine on castor: an unprivileged LXC machine, or a jail if castor behaves as FreeBSD."""
+"""The way into a machine on castor: an unprivileged LXC machine, a jail if castor behaves as FreeBSD, or a
+container of Proxmox VE if castor is one of its nodes.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,9 @@ from tests.lab import Lab
 
 @dataclass(frozen=True)
 class Kind:
-    """How machine ``probe`` is made, stopped, started and removed; what is said of it while it is stopped."""
+    """How machine ``probe`` is made, stopped, started and removed; what is said of it while it is stopped;
+    and variables of its own.
+    """
 
     name: str
     make: str
@@ -31,6 +35,7 @@ class Kind:
     start: str
     remove: str
     stopped: str
+    variables: dict[str, Any] = field(default_factory=dict)
 
 
 LXC = Kind(
@@ -50,12 +55,22 @@ JAIL = Kind(
     " && rm -r /etc/jail.conf.d/probe.conf /etc/fstab.probe /var/jails/probe",
     stopped='jls: jail "probe" not found',
 )
+PROXMOX = Kind(
+    "lxc",
+    "small_guest.sh",
+    stop="pct stop 900",
+    start="pct start 900",
+    remove="pct stop 900 && pct destroy 900",
+    stopped="container '900' not running!",
+    variables={"ansible_twin_platform": "proxmox", "ansible_twin_vmid": 900},
+)
 
 
 @pytest.fixture(scope="module")
 def kind(lab: Lab) -> Kind:
     """That which the servers of the lab can run."""
-    return JAIL if lab.status()["freebsd"] else LXC
+    status = lab.status()
+    return JAIL if status["freebsd"] else PROXMOX if status.get("proxmox") else LXC
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +100,7 @@ def variables(lab: Lab, kind: Kind, probe: str, tmp_path_factory: pytest.TempPat
         "ansible_control_path_dir": str(tmp_path_factory.mktemp("cp")),
         "ansible_python_interpreter": "/usr/bin/python3",
         "ansible_twin_kind": kind.name,
+        **kind.variables,
         "ansible_twin_machine": probe,
         "ansible_twin_server": "castor",
     }
