@@ -208,7 +208,7 @@ class Connection(ssh.Connection):
         try:
             return way_of(self.get_option("platform") or "", self.get_option("kind"))
         except Refused as error:
-            raise AnsibleConnectionFailure(f"machine {self.get_option('machine')}: {error}") from error
+            raise AnsibleConnectionFailure(f"machine {self.get_option('machine')}: {error}") from None
 
     def _inside(
         self, command: str, in_data: bytes | IO[bytes] | None, sudoable: bool, into: str | None = None
@@ -234,12 +234,12 @@ class Connection(ssh.Connection):
             raise AnsibleConnectionFailure(
                 f"machine {machine} cannot be entered on server {server}: its state is {error};"
                 " start it there, or read the inventory again if it has moved."
-            ) from error
-        except Truncated as error:
+            ) from None  # Ansible would say the cause once more
+        except Truncated:
             raise AnsibleError(
                 f"machine {machine} on server {server}: a command wrote more than its guest agent keeps;"
                 " let it write to a file, and fetch that."
-            ) from error
+            ) from None
 
     def _transferred(
         self, in_path: str, out_path: str, answer: tuple[int, bytes, bytes]

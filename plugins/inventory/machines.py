@@ -223,7 +223,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             try:
                 told = read_machines(self._api(host), self.get_option("facts"))
             except (Denied, Refused) as error:
-                raise AnsibleParserError(str(error)) from error
+                raise AnsibleParserError(str(error)) from None
             except TwinError as error:
                 faults.append(str(error))
                 continue
