@@ -45,6 +45,7 @@ options:
       state:
         description:
           - Whether the job exists.
+          - With a job go the copies on its target, so O(allow_destroy) must name it.
           - A job that is removed is only marked. Its next run, within a minute, removes the copies and then
             the job; a job
             that is marked counts as gone, and is kept if it is V(present).
@@ -62,6 +63,7 @@ options:
     type: str
 extends_documentation_fragment:
   - twin.datacenter.attributes
+  - twin.datacenter.destroy
   - twin.datacenter.pve
 """
 
@@ -72,6 +74,12 @@ EXAMPLES = r"""
       - name: 100-0
         target: pollux
         schedule: "*/5"
+
+- name: No replica of it any more
+  twin.datacenter.pve_replication:
+    jobs:
+      - {name: 101-0, state: absent}
+    allow_destroy: [101-0]
 """
 
 RETURN = r"""
@@ -87,7 +95,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ansible_collections.twin.datacenter.plugins.module_utils._core.module import PURGE, Subject, converge
+from ansible_collections.twin.datacenter.plugins.module_utils._core.module import (
+    ALLOW_DESTROY,
+    PURGE,
+    Subject,
+    converge,
+)
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.access import ACCESS
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.host import pve_host
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.replication import REPLICATION, item, make
@@ -109,6 +122,7 @@ OPTIONS = {
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
     },
+    **ALLOW_DESTROY,
     **PURGE,
     **ACCESS,
 }

@@ -45,7 +45,7 @@ def case(name: str, *items: dict[str, Any], outside: tuple[str, ...] = (), **mor
         "pve_replication",
         name,
         servers,
-        {"jobs": filled, "purge": False, "scope": None, **more},
+        {"jobs": filled, "purge": False, "scope": None, "allow_destroy": [], **more},
         export,
         outside,
     )
@@ -62,6 +62,17 @@ CASES = [
     case("turned round with its guest", {"name": "101-0", "target": "pollux", "comment": "still wanted"}),
     case("changed", {"name": "100-0", "schedule": "mon..fri 02:00", "rate": 2.5, "comment": ""}),
     case("kept after all", {"name": "100-1", "disable": False}),
-    case("absent", {"name": "100-0", "state": "absent"}, {"name": "100-1", "state": "absent"}),
-    case("purged", purge=True, scope="100-*", outside=("replication job 101-0", "replication job 100-1")),
+    case(
+        "absent",
+        {"name": "100-0", "state": "absent"},
+        {"name": "100-1", "state": "absent"},
+        allow_destroy=["100-0"],
+    ),
+    case(
+        "purged",
+        purge=True,
+        scope="100-*",
+        allow_destroy=["100-0"],
+        outside=("replication job 101-0", "replication job 100-1"),
+    ),
 ]

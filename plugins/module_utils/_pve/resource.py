@@ -38,7 +38,7 @@ class Resource:
     :param by_query: whether one is named by a parameter and not by the path.
     :param detailed: whether the list does not tell all of one, so that each is asked for by itself.
     :param nested: whether an id with slashes lies within another.
-    :param destroys: whether removing one may lose data, so that ``allow_destroy`` must name it.
+    :param destroys: the data that goes with one that is removed, in words; ``allow_destroy`` must name it then.
     :param moving: settings that change with those of another one, so that a step must look at them anew.
     :param of_answer: what PVE answers for one, as settings.
     :param leaving: whether one that is still told of is already on its way out.
@@ -55,7 +55,7 @@ class Resource:
     by_query: bool = False
     detailed: bool = False
     nested: bool = False
-    destroys: bool = False
+    destroys: str = ""
     moving: frozenset[str] = frozenset()
     of_answer: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
     leaving: Callable[[Mapping[str, Any]], bool] = lambda _found: False
@@ -251,7 +251,7 @@ def _removal(resource: Resource, name: str, current: Current) -> Step:
     return Step(
         title,
         "remove",
-        f"remove {title}",
+        f"remove {title}{f' and {resource.destroys}' if resource.destroys else ''}",
         {"name": name, "settings": {}, "seen": current.found[name]},
         needs=tuple(resource.title(other) for other in sorted(inner)),
         destroys=(name,) if resource.destroys else (),

@@ -17,12 +17,13 @@ from tests.doubles.pve_host import DoubleHost
 from tests.laws.cases_pve_replication import servers
 
 JOB = {"name": "100-0", "target": "pollux", "schedule": "*/5"}
+GONE = {"name": "100-0", "state": "absent"}
 DISK = "tank:subvol-100-disk-0"
 
 
-def run(host: DoubleHost, *items: Mapping[str, Any], check: bool = False) -> Outcome:
+def run(host: DoubleHost, *items: Mapping[str, Any], check: bool = False, **more: Any) -> Outcome:
     filled = [{"state": "present", **item} for item in items]
-    params = {"jobs": filled, "purge": False, "scope": None}
+    params = {"jobs": filled, "purge": False, "scope": None, **more}
     return reconcile(SUBJECT, params, host.reader(), None if check else host)
 
 
@@ -61,13 +62,28 @@ def test_a_guest_that_fails_over_finds_its_disk_and_its_job_turns_round() -> Non
 def test_a_job_is_gone_once_it_is_marked() -> None:
     host = pair()
     run(host, JOB)
-    assert run(host, {"name": "100-0", "state": "absent"}).plan.sentences == ["remove replication job 100-0"]
+    removed = run(host, GONE, allow_destroy=["100-0"])
+    assert removed.plan.sentences == ["remove replication job 100-0 and the copies on its target"]
     assert host.get("cluster/replication")[0]["remove_job"] == "full"
-    assert not run(host, {"name": "100-0", "state": "absent"}).plan.changed
+    assert not run(host, GONE).plan.changed
     assert run(host, JOB).plan.sentences == ["change replication job 100-0: unset remove_job"]
-    run(host, {"name": "100-0", "state": "absent"})
+    run(host, GONE, allow_destroy=["100-0"])
     live(host, 120)
     assert host.get("cluster/replication") == []
+
+
+@pytest.mark.parametrize("more", [{}, {"purge": True, "scope": "100-0"}], ids=["absent", "purged"])
+def test_the_copies_go_only_when_they_are_named(more: Mapping[str, Any]) -> None:
+    host = pair()
+    run(host, JOB)
+    before = list(host.changes)
+    with pytest.raises(Refused) as caught:
+        run(host, *([] if more else [GONE]), allow_destroy=["100-1"], **more)
+    assert str(caught.value) == (
+        "remove replication job 100-0 and the copies on its target: this may lose the data of 100-0;"
+        " name it in allow_destroy (100-0) if that is meant."
+    )
+    assert host.changes == before
 
 
 def test_another_target_is_another_job() -> None:

@@ -158,8 +158,8 @@ def test_a_purge_keeps_to_its_scope(host: DoubleHost) -> None:
 def test_what_may_lose_data_must_be_named(host: DoubleHost) -> None:
     from dataclasses import replace
 
-    precious = replace(GROUP, destroys=True)
-    with pytest.raises(Refused, match="name it in allow_destroy"):
+    precious = replace(GROUP, destroys="all that it holds")
+    with pytest.raises(Refused, match="remove group old and all that it holds: .* name it in allow_destroy"):
         run(host, precious, item("old", "absent"))
     run(host, precious, item("old", "absent"), allow_destroy=["old"])
     assert "old" not in host.world.access.groups
