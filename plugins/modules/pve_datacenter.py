@@ -19,6 +19,7 @@ options:
       - The options by the names that Proxmox VE has for them, such as C(keyboard), C(migration), C(ha) and
         C(next-id).
       - Property strings may be text or mappings. An option that is V(null) is unset.
+      - A password in C(http_proxy) (V(http://NAME:PASSWORD@proxy:3128\)) is compared, and never shown.
     type: dict
     required: true
 extends_documentation_fragment:
@@ -51,7 +52,7 @@ from typing import Any
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Subject, converge
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.access import ACCESS
-from ansible_collections.twin.datacenter.plugins.module_utils._pve.datacenter import DATACENTER
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.datacenter import DATACENTER, passwords
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.host import pve_host
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.resource import Wanted, make, parse_wanted
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.resource_host import apply, read
@@ -70,6 +71,7 @@ SUBJECT = Subject(
     partial(make, DATACENTER),
     partial(apply, DATACENTER),
     host=pve_host,
+    passwords=passwords,
 )
 
 

@@ -51,7 +51,9 @@ nodes:
   elements: dict
   sample: [{name: castor, online: true, address: 192.0.2.11}]
 datacenter:
-  description: The options of the cluster, as option of M(twin.datacenter.pve_datacenter).
+  description:
+    - The options of the cluster, as option of M(twin.datacenter.pve_datacenter).
+    - An C(http_proxy) that has a password in it is left out.
   returned: when asked for
   type: dict
   sample: {keyboard: de, migration: {type: insecure, network: 10.1.0.0/24}}

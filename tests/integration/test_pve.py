@@ -35,7 +35,11 @@ STORAGES = [
         "secrets": {"password": CANARY},
     },
 ]
-DATACENTER = {"keyboard": "de", "migration": {"type": "insecure", "network": "10.1.0.0/24"}}
+DATACENTER = {
+    "keyboard": "de",
+    "migration": {"type": "insecure", "network": "10.1.0.0/24"},
+    "http_proxy": f"http://lab:{CANARY}@192.0.2.3:3128",
+}
 USES = {
     "pve_pool": {"pools": POOLS},
     "pve_storage": {"storages": STORAGES},

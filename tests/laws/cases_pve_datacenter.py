@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible_collections.twin.datacenter.plugins.module_utils._pve import info
 from tests.doubles.pve_host import DoubleHost
-from tests.laws.laws import Case
+from tests.laws.laws import CANARY, Case
 
 
 def cluster() -> DoubleHost:
@@ -22,6 +22,12 @@ def cluster() -> DoubleHost:
         "registered-tags": ["prod", "stage"],
         "user-tag-access": {"user-allow": "list", "user-allow-list": ["lab", "web"]},
     }
+    return host
+
+
+def behind_a_proxy() -> DoubleHost:
+    host = cluster()
+    host.world.options["http_proxy"] = f"http://lab:{CANARY}@192.0.2.3:3128"
     return host
 
 
@@ -56,4 +62,8 @@ CASES = [
         description="one pair",
         **{"registered-tags": "prod", "next-id": {"lower": 500, "upper": 1000}},
     ),
+    case("a proxy with a password", http_proxy=f"http://lab:{CANARY}@192.0.2.3:3128"),
+    case("the same proxy", behind_a_proxy, http_proxy=f"http://lab:{CANARY}@192.0.2.3:3128"),
+    case("another password of the proxy", behind_a_proxy, http_proxy=f"http://lab:{CANARY}2@192.0.2.3:3128"),
+    case("no proxy any more", behind_a_proxy, http_proxy=None),
 ]

@@ -8,7 +8,7 @@ The only file of module_utils that imports Ansible.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -44,6 +44,7 @@ class Subject(Generic[Wanted, Current]):
         unless the module says otherwise (an API).
     :param narrow: those of the wanted things that a plan touches, which alone are read again after it; all of
         them unless the module says otherwise.
+    :param passwords: texts that stand somewhere in the options and must not be shown with them.
     """
 
     options: Mapping[str, Any]
@@ -54,6 +55,7 @@ class Subject(Generic[Wanted, Current]):
     rules: Mapping[str, Any] = field(default_factory=dict)
     host: Callable[[Mapping[str, Any], bool], Any] = local_host
     narrow: Callable[[Plan, Wanted], Wanted] = lambda _plan, wanted: wanted
+    passwords: Callable[[Mapping[str, Any]], Iterable[str]] = lambda _params: ()
 
 
 @dataclass(slots=True)
@@ -107,6 +109,7 @@ def reconcile(
 def converge(subject: Subject[Any, Any]) -> None:
     """The body of every module that changes something."""
     module = AnsibleModule(argument_spec=dict(subject.options), supports_check_mode=True, **subject.rules)
+    module.no_log_values.update(subject.passwords(module.params))
     try:
         host = subject.host(module.params, not module.check_mode)
         outcome = reconcile(subject, module.params, host, None if module.check_mode else host)

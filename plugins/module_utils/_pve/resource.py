@@ -181,13 +181,13 @@ def make(resource: Resource, current: Current, wanted: Wanted) -> Plan:
         step = _step(resource, item, found, current, wanted.update_secrets)
         if step is not None:
             steps.append(step)
-            before[step.key], after[step.key] = found, _after(step, found)
+            before[step.key], after[step.key] = _pictures(resource, step, found)
     declared = {item.name for item in wanted.items}
     for name in sorted(in_scope(current.found, wanted.scope) - declared):
         if resource.leaving(current.found[name]):
             continue
         steps.append(step := _removal(resource, name, current))
-        before[step.key], after[step.key] = current.found[name], None
+        before[step.key], after[step.key] = _pictures(resource, step, current.found[name])
     return make_plan(steps, before, after)
 
 
@@ -209,11 +209,15 @@ def _step(
         return _creation(resource, item)
     changes = tables.drift(resource.table, item.settings, found)
     title = resource.title(item.name)
+    seen, told = (
+        tables.public(resource.table, found),
+        tables.public(resource.table, changes, found),
+    )
     fixed = [key for key in changes if key not in resource.update]
     if fixed:
         key = fixed[0]
         sentence = (
-            f"{title} has {key} {shown(found.get(key))}, which PVE cannot change to {shown(changes[key])};"
+            f"{title} has {key} {shown(seen.get(key))}, which PVE cannot change to {shown(told[key])};"
             " remove it and make it anew"
         )
         return Step(title, "change", sentence, effect=Effect.IMPOSSIBLE)
@@ -221,7 +225,7 @@ def _step(
     if not changes and not secrets:
         return None
     args = {"name": item.name, "settings": changes, "secrets": secrets, "seen": found}
-    said = [_said(key, value, found) for key, value in changes.items()]
+    said = [_said(key, value, seen) for key, value in told.items()]
     said += [f"give it {key} anew" for key in secrets]
     token = str(current.writes) if secrets else None
     return Step(title, "change", f"change {title}: {', '.join(said)}", args, token=token)
@@ -238,7 +242,8 @@ def _creation(resource: Resource, item: WantedResource) -> Step:
     if missing:
         sentence = f"{title} is not there and cannot be made, for {', '.join(missing)} is missing; give it"
         return Step(title, "create", sentence, effect=Effect.IMPOSSIBLE)
-    said = ", ".join(f"{key} {shown(value)}" for key, value in settings.items())
+    told = tables.public(resource.table, settings)
+    said = ", ".join(f"{key} {shown(value)}" for key, value in told.items())
     sentence = f"create {title}{f' with {said}' if said else ''}"
     args = {"name": item.name, "settings": settings, "secrets": item.secrets}
     needs = (resource.title(item.name.rpartition("/")[0]),) if resource.nested and "/" in item.name else ()
@@ -258,11 +263,16 @@ def _removal(resource: Resource, name: str, current: Current) -> Step:
     )
 
 
-def _after(step: Step, found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _pictures(
+    resource: Resource, step: Step, found: Mapping[str, Any] | None
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """What a step touches, before and after it, as people may see it."""
+    before = None if found is None else tables.public(resource.table, found)
     if step.verb == "remove":
-        return None
+        return before, None
     changed = {**(found or {}), **step.args.get("settings", {})}
-    return {key: value for key, value in changed.items() if value is not None}
+    kept = {key: value for key, value in changed.items() if value is not None}
+    return before, tables.public(resource.table, kept, found)
 
 
 def _said(key: str, value: Any, found: Mapping[str, Any]) -> str:
@@ -326,9 +336,16 @@ def written(table: Table, step: Step) -> dict[str, Any]:
 
 
 def export(resource: Resource, current: Current) -> list[dict[str, Any]]:
-    """What there is, as items of the module's options."""
+    """What there is, as items of the module's options; a value with a password in it is left out."""
     table = resource.table
     return [
-        {"name": name, "settings": {key: value for key, value in sorted(found.items()) if key in table}}
+        {
+            "name": name,
+            "settings": {
+                key: value
+                for key, value in sorted(found.items())
+                if key in table and tables.public(table, {key: value}) == {key: value}
+            },
+        }
         for name, found in sorted(current.found.items())
     ]

@@ -43,6 +43,7 @@ class Field:
     :param separated: whether it is a list with ``;`` inside a property string.
     :param bare: whether it stands in a property string without its name.
     :param alias: the name that is meant by this one.
+    :param private: whether a password may stand in it, before an ``@``: that is never shown.
     :param key_alias: the name whose value this name is: ``virtio=MAC`` is ``model=virtio,macaddr=MAC``.
     """
 
@@ -58,6 +59,7 @@ class Field:
     parts: Mapping[str, Field] | None = None
     separated: bool = False
     bare: bool = False
+    private: bool = False
     alias: str = ""
     key_alias: str = ""
 
@@ -96,6 +98,11 @@ _ADDRESSES: Mapping[str, Any] = {
     "ip": ipaddress.ip_address,
     "CIDR": ipaddress.ip_interface,
 }
+
+
+def public(text: str) -> str:
+    """The text of a private field as people may see it: ``http://********@proxy:3128``."""
+    return re.sub(r"^(\w+://)?.*@", r"\1********@", text, flags=re.DOTALL)
 
 
 def meant(word: str, words: Iterable[str]) -> str:
@@ -160,7 +167,8 @@ def _string(field: Field, format_: str, value: Any, what: str) -> str:
         raise Refused(what, f"it has {len(text)} characters", f"use at most {field.longest}")
     # An empty text is what PVE takes for "not set" where it takes it at all.
     if text and field.pattern and not re.fullmatch(field.pattern, text):
-        raise Refused(what, f"{text!r} does not match {field.pattern}")
+        said = public(text) if field.private else text
+        raise Refused(what, f"{said!r} does not match {field.pattern}")
     if text and format_ in _FORMATS and not re.fullmatch(_FORMATS[format_][0], text):
         raise Refused(what, f"{text!r} is not valid", f"write {_FORMATS[format_][1]}")
     if text and format_ in _ADDRESSES and not _is_address(format_, text):

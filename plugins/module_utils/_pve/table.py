@@ -129,6 +129,25 @@ def drift(table: Table, wanted: Mapping[str, Any], current: Mapping[str, Any]) -
     return {key: {**changed, **gone}[key] for key in wanted if key in changed or key in gone}
 
 
+def public(
+    table: Table, values: Mapping[str, Any], beside: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Values in normal form as people may see them, without the passwords in them.
+
+    :param beside: other values; where one differs from them in its password alone, that is said.
+    """
+    result = dict(values)
+    for key, value in values.items():
+        field = field_of(table, key)
+        if field is None or not field.private or not isinstance(value, str):
+            continue
+        result[key] = schema.public(value)
+        other = (beside or {}).get(key, value)
+        if other != value and schema.public(other) == result[key]:
+            result[key] += " (another password)"
+    return result
+
+
 def is_nothing(value: Any) -> bool:
     """Whether a value in normal form says as much as none."""
     return value is None or value == "" or value == []

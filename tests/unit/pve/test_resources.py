@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import reconcile
-from ansible_collections.twin.datacenter.plugins.module_utils._pve import errors
+from ansible_collections.twin.datacenter.plugins.module_utils._pve import errors, info
 from tests.doubles.pve.access import Grant, Pool, Token, User
 from tests.doubles.pve.faults import Fault
 from tests.doubles.pve_host import DoubleHost
@@ -23,7 +23,7 @@ from tests.laws import (
     cases_pve_replication,
     cases_pve_storage,
 )
-from tests.laws.laws import Case, comparable, picture, run
+from tests.laws.laws import CANARY, Case, comparable, picture, run
 
 CASES = [
     *cases_pve_pool.CASES,
@@ -195,6 +195,30 @@ def test_d15_members_are_in_the_diff() -> None:
     assert plan.sentences == ["change pool prod/web: set guests from 100, 101 to 101, 103"]
     assert plan.before == {"pool prod/web": {"guests": ["100", "101"]}}
     assert plan.after == {"pool prod/web": {"guests": ["101", "103"]}}
+
+
+def test_the_password_of_a_proxy_is_compared_and_never_shown() -> None:
+    old, new = (f"http://lab:{CANARY}{number}@192.0.2.3:3128" for number in (1, 2))
+    host = cases_pve_datacenter.cluster()
+    host.world.options["http_proxy"] = old
+    outcome = run(cases_pve_datacenter.case("x", http_proxy=new), host)
+    seen = "http://********@192.0.2.3:3128"
+    assert outcome.plan.sentences == [
+        f"change datacenter: set http_proxy from {seen} to '{seen} (another password)'"
+    ]
+    assert outcome.plan.before == {"datacenter": {"http_proxy": seen}}
+    assert outcome.plan.after == {"datacenter": {"http_proxy": f"{seen} (another password)"}}
+    assert host.world.options["http_proxy"] == new
+    assert "http_proxy" not in info.datacenter(host)
+
+
+@pytest.mark.parametrize("proxy", [f"lab:{CANARY}@192.0.2.3", f"https://lab:{CANARY}@192.0.2.3"])
+def test_the_password_of_a_proxy_is_in_no_error(proxy: str) -> None:
+    with pytest.raises(
+        TwinError, match=r"http_proxy of datacenter: .*\*{8}@192.0.2.3' does not match"
+    ) as caught:
+        run(cases_pve_datacenter.case("x", http_proxy=proxy), DoubleHost())
+    assert CANARY not in f"{caught.value} {caught.value.facts}"
 
 
 def test_a_storage_of_another_type_is_refused_before_anything_is_touched() -> None:
