@@ -12,6 +12,8 @@ author: twin.datacenter contributors (@twin-datacenter)
 description:
   - Makes the options of M(twin.datacenter.pve_ha_resource) and M(twin.datacenter.pve_ha_rule) out of the keys
     C(home), C(failover), C(together) and C(apart) of machines.
+  - The manager lets go of machines that do not fail over by themselves, and of those whose C(state) is
+    V(absent).
   - Fails with every trap of failover between two servers that the declaration would fall into, a sentence
     each.
   - No host is contacted.

@@ -37,13 +37,15 @@ class Member:
 class Policy:
     """The pair and its machines, as far as failover is concerned.
 
-    :param machines: by name, sorted; those whose state is absent are none.
+    :param machines: by name, sorted; without those whose state is absent.
+    :param gone: those whose state is absent.
     """
 
     platform: str
     servers: tuple[str, ...]
     fenced: bool
     machines: Mapping[str, Member]
+    gone: tuple[Member, ...] = ()
 
     @property
     def automatic(self) -> list[Member]:
@@ -103,11 +105,11 @@ def policy_of(twin: Mapping[str, Any], machines: Mapping[str, Mapping[str, Any]]
             devices=tuple(machine["devices"]),
         )
         for name, machine in sorted(machines.items())
-        if machine["state"] != "absent"
     }
     return Policy(
         platform=twin["platform"],
         servers=tuple(twin["servers"]),
         fenced=bool(twin["fencing"]),
-        machines=members,
+        machines={name: member for name, member in members.items() if member.state != "absent"},
+        gone=tuple(member for member in members.values() if member.state == "absent"),
     )

@@ -62,7 +62,8 @@ def dialect(policy: Policy, ids: Mapping[str, int]) -> dict[str, list[dict[str, 
 def resources_of(policy: Policy, ids: Mapping[str, int]) -> list[dict[str, Any]]:
     """Each machine as a resource, in what all versions say alike.
 
-    The manager looks after machines with automatic failover; the others are named as absent.
+    The manager looks after machines with automatic failover; the others, and those that are gone, are named
+    as absent.
     """
     return [
         {
@@ -72,9 +73,9 @@ def resources_of(policy: Policy, ids: Mapping[str, int]) -> list[dict[str, Any]]
             "max_relocate": 1,
             "comment": f"machine {machine.name}",
         }
-        if machine.failover == "auto"
+        if machine.failover == "auto" and machine.state != "absent"
         else {"sid": sid, "state": "absent"}
-        for machine in policy.machines.values()
+        for machine in (*policy.machines.values(), *policy.gone)
         for sid in sids_of([machine], ids)
     ]
 

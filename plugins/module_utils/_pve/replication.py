@@ -3,11 +3,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Replication jobs: the disks of a guest, sent to another server again and again. Pure.
 
-With a job go the copies that it has made, which may be the last ones when the guest's server has died: so its
-removal must be allowed. A job that is removed stays until its next run has removed the copies, marked with ``remove_job``: such a
-one counts as gone, and where it is wanted after all the mark is taken off. With its guest a job turns
-round: what was its target becomes its source (PVE::ReplicationConfig of pve-guest-common), so that is no
-drift.
+With a job go the copies that it has made, which are the last ones when the guest's server has died: so
+its removal must be allowed. A job that is removed stays until its next run has removed the copies, marked
+with ``remove_job``: such a one counts as gone, and where it is wanted after all the mark is taken off.
+With its guest a job turns round: what was its target becomes its source (PVE::ReplicationConfig of
+pve-guest-common), so that is no drift.
 """
 
 from __future__ import annotations

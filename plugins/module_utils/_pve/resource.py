@@ -38,7 +38,7 @@ class Resource:
     :param by_query: whether one is named by a parameter and not by the path.
     :param detailed: whether the list does not tell all of one, so that each is asked for by itself.
     :param nested: whether an id with slashes lies within another.
-    :param destroys: the data that goes with one that is removed, in words; ``allow_destroy`` must name it then.
+    :param destroys: the data that goes with one that is removed, in words: ``allow_destroy`` must name it.
     :param moving: settings that change with those of another one, so that a step must look at them anew.
     :param of_answer: what PVE answers for one, as settings.
     :param leaving: whether one that is still told of is already on its way out.

@@ -70,6 +70,17 @@ def test_what_is_absent_has_no_policy() -> None:
     assert not policy({"ssa": AUTO | {"state": "absent"}}).machines
 
 
+@pytest.mark.parametrize("dialect", [proxmox8.dialect, proxmox9.dialect])
+@pytest.mark.parametrize("failover", ["auto", "manual"])
+def test_the_manager_lets_go_of_what_is_absent(dialect: Any, failover: str) -> None:
+    gone = AUTO | {"state": "absent", "failover": failover}
+    said = dialect(policy({"ssa": gone, "tap": AUTO, "new": gone}), IDS)
+    assert [item for item in said["resources"] if item["state"] == "absent"] == [
+        {"sid": "ct:21", "state": "absent"}
+    ]
+    assert "ct:21" not in str(said["rules"])
+
+
 # ---- the traps -----------------------------------------------------------------------------------
 
 TRAPS: dict[str, tuple[Machines, Mapping[str, Any], list[str]]] = {
