@@ -29,6 +29,8 @@ DATACENTER = Resource(
     update={
         **calls.UPDATE,
         "http_proxy": dataclasses.replace(calls.UPDATE["http_proxy"], private=True),
+        # Shown also where none is kept.
+        "mac_prefix": dataclasses.replace(calls.UPDATE["mac_prefix"], default="BC:24:11"),
     },
     of_answer=_of_answer,
 )

@@ -35,6 +35,7 @@ class Resource:
     :param create: parameters of the call that makes one; what ``update`` lacks is fixed for good.
     :param secrets: those of them that PVE takes and never shows.
     :param resent: those that PVE wants with every change, though they stay as they are.
+    :param needed: those that none can be without: PVE always shows a value.
     :param by_query: whether one is named by a parameter and not by the path.
     :param detailed: whether the list does not tell all of one, so that each is asked for by itself.
     :param nested: whether an id with slashes lies within another.
@@ -52,6 +53,7 @@ class Resource:
     create: Table = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
     resent: frozenset[str] = frozenset()
+    needed: frozenset[str] = frozenset()
     by_query: bool = False
     detailed: bool = False
     nested: bool = False
@@ -163,9 +165,17 @@ def _wanted(resource: Resource, item: Mapping[str, Any]) -> WantedResource:
             raise Refused(
                 title, f"{key} is no secret of it", f"it has {', '.join(sorted(resource.secrets)) or 'none'}"
             )
+    checked = tables.checked(resource.table, settings, title)
+    tables.refuse(
+        [
+            Refused(f"{key} of {title}", f"no {resource.noun} is without it", "write a value")
+            for key in sorted(checked.keys() & resource.needed)
+            if tables.is_nothing(checked[key])
+        ]
+    )
     return WantedResource(
         name,
-        tables.checked(resource.table, settings, title),
+        checked,
         {key: Hidden(str(value)) for key, value in secrets.items() if value is not None},
         item.get("state") != "absent",
     )

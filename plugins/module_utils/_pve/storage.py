@@ -22,6 +22,8 @@ STORAGE = Resource(
     "storage",
     {**calls.UPDATE, "disable": Field("boolean", default=False)},
     calls.CREATE,
+    # Which content one has that is told of none, depends on its type.
+    needed=frozenset({"content"}),
     secrets=frozenset({"password", "encryption-key", "keyring", "master-pubkey"}),
 )
 

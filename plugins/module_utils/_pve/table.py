@@ -116,7 +116,8 @@ def drift(table: Table, wanted: Mapping[str, Any], current: Mapping[str, Any]) -
     """What of the declared values the system does not have, in normal form; None for a key that must go.
 
     A key that is not set counts as its default: ``onboot: false`` holds where there is no onboot. An empty
-    text or list asks for nothing, and is unset where there is something: PVE keeps no empty comments.
+    text or list asks for nothing, and is unset where there is something: PVE keeps no empty comments. A default,
+    which PVE shows of some keys that are not set, is as good as nothing.
     """
     defaults = {
         key: field.default
@@ -125,7 +126,7 @@ def drift(table: Table, wanted: Mapping[str, Any], current: Mapping[str, Any]) -
     }
     present = {key: value for key, value in wanted.items() if not is_nothing(value)}
     changed = differing(present, {**defaults, **current}, lambda key, new, old: same(table, key, new, old))
-    gone = {key: None for key in wanted.keys() - present.keys() if not is_nothing(current.get(key))}
+    gone = {key: None for key in wanted.keys() - present.keys() if not _is_default(table, key, current)}
     return {key: {**changed, **gone}[key] for key in wanted if key in changed or key in gone}
 
 
@@ -151,6 +152,12 @@ def public(
 def is_nothing(value: Any) -> bool:
     """Whether a value in normal form says as much as none."""
     return value is None or value == "" or value == []
+
+
+def _is_default(table: Table, key: str, current: Mapping[str, Any]) -> bool:
+    """Whether a key says no more than if it were not set."""
+    value, field = current.get(key), field_of(table, key) or Field()
+    return is_nothing(value) or (field.default is not None and same(table, key, value, field.default))
 
 
 def wire(table: Table, values: Mapping[str, Any], what: str = "request") -> dict[str, Any]:

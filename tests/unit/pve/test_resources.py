@@ -197,6 +197,27 @@ def test_d15_members_are_in_the_diff() -> None:
     assert plan.after == {"pool prod/web": {"guests": ["101", "103"]}}
 
 
+@pytest.mark.parametrize(
+    "held, says", [({"mac_prefix": "AA:00:11"}, ["change datacenter: unset mac_prefix"]), ({}, [])], ids=str
+)
+def test_null_asks_for_the_default_where_pve_shows_it(held: dict[str, Any], says: list[str]) -> None:
+    host = DoubleHost()
+    host.world.options |= held
+    case = cases_pve_datacenter.case("x", mac_prefix=None)
+    assert run(case, host).plan.sentences == says
+    assert not run(case, host).plan.changed
+
+
+@pytest.mark.parametrize("nothing", [None, []], ids=str)
+def test_no_storage_is_without_content(nothing: Any) -> None:
+    """What PVE shows where none is kept depends on the type."""
+    host = cases_pve_storage.storages()
+    with pytest.raises(TwinError) as caught:
+        run(cases_pve_storage.case("x", {"name": "tank", "settings": {"content": nothing}}), host)
+    assert str(caught.value) == "content of storage tank: no storage is without it; write a value."
+    assert host.api.log == []
+
+
 def test_the_password_of_a_proxy_is_compared_and_never_shown() -> None:
     old, new = (f"http://lab:{CANARY}{number}@192.0.2.3:3128" for number in (1, 2))
     host = cases_pve_datacenter.cluster()
