@@ -41,6 +41,7 @@ options:
         description:
           - Its lines, for each server one or several, as mappings or in the words of Proxmox VE, such as
             V(node=castor,path=0000:01:00.0,id=10de:1eb8).
+          - An address as a value of its own needs quotes, for YAML takes V(0000:01:00.0) for a number.
           - All lines that there are; the order means nothing. Without it they stay as they are.
         type: list
         elements: raw

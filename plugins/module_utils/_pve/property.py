@@ -62,7 +62,7 @@ def normal(value: Any, parts: Parts, what: str) -> dict[str, Any]:
     :raises Refused: for an unknown key, a value that PVE would refuse or no property string can hold, a key
         that is missing.
     """
-    given = value if isinstance(value, Mapping) else parse(_as_text(value, what), parts, what)
+    given = value if isinstance(value, Mapping) else _taken_apart(value, parts, what)
     result: dict[str, Any] = {}
     for key, item in given.items():
         if item is not None:
@@ -74,15 +74,27 @@ def normal(value: Any, parts: Parts, what: str) -> dict[str, Any]:
     missing = [key for key in real_keys(parts) if parts[key].required and key not in result]
     if missing:
         raise Refused(what, f"{', '.join(missing)} is missing", "give it")
+    for key in sorted(result.keys() & schema.ORDERED_PARTS):
+        if parts[key].separated:
+            _refuse_numbers(result[key], f"{key} in {what}")
     normal_form = {key: schema.normal(parts[key], item, f"{key} in {what}") for key, item in result.items()}
     render(normal_form, parts, what)
     return normal_form
 
 
-def _as_text(value: Any, what: str) -> str:
+def _taken_apart(value: Any, parts: Parts, what: str) -> dict[str, Any]:
     if isinstance(value, (list, tuple)):
         raise Refused(what, "it takes one value, not several", "write a text or a mapping")
-    return str(int(value)) if isinstance(value, bool) else str(value)
+    if isinstance(value, (bool, int, float)):
+        return {bare_key(parts, str(value), what): value}
+    return parse(str(value), parts, what)
+
+
+def _refuse_numbers(value: Any, what: str) -> None:
+    """Devices have no numbers: to YAML ``01:00.0`` is one, of seconds."""
+    for item in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(item, (int, float)):
+            raise Refused(what, f"YAML has made the number {item} of it", "quote it, '0000:01:00.0'")
 
 
 def _take(result: dict[str, Any], key: str, value: Any, parts: Parts, what: str) -> None:

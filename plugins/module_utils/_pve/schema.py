@@ -76,7 +76,7 @@ class Field:
 
 _ORDERED = {"address-list", "ip-list", "dns-name-list", "lxc-ip-with-ll-iface-list"}
 # Of lists inside property strings, those whose order means something: boot devices, functions of one device.
-_ORDERED_PARTS = {"order", "host", "path"}
+ORDERED_PARTS = {"order", "host", "path"}
 _WORD = r"[A-Za-z][A-Za-z0-9_-]*"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 # The formats of PVE::JSONSchema that say something; what is not here is PVE's to judge.
@@ -210,7 +210,7 @@ def _meaning(name: str, field: Field, value: Any) -> Any:
         return value if field.is_ordered else sorted(map(str, value))
     if not isinstance(value, str):
         return value
-    if field.separated and name not in _ORDERED_PARTS:
+    if field.separated and name not in ORDERED_PARTS:
         return sorted(set(value.split(";")))
     return _meaning_of_text(field.format, value)
 

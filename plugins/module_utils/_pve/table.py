@@ -116,8 +116,8 @@ def drift(table: Table, wanted: Mapping[str, Any], current: Mapping[str, Any]) -
     """What of the declared values the system does not have, in normal form; None for a key that must go.
 
     A key that is not set counts as its default: ``onboot: false`` holds where there is no onboot. An empty
-    text or list asks for nothing, and is unset where there is something: PVE keeps no empty comments. A default,
-    which PVE shows of some keys that are not set, is as good as nothing.
+    text or list asks for nothing, and is unset where there is something: PVE keeps no empty comments. A
+    default, which PVE shows of some keys that are not set, is as good as nothing.
     """
     defaults = {
         key: field.default

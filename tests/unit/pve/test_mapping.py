@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import (
     Refused,
@@ -38,6 +39,18 @@ def test_what_is_found_is_what_the_nodes_expect() -> None:
     for node in ("castor", "pollux"):
         told = {each["id"]: each["checks"] for each in host.get("cluster/mapping/pci", {"check-node": node})}
         assert told["t4"] == []
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_an_address_that_yaml_has_made_a_number_is_refused(state: str) -> None:
+    host = servers()
+    line = {"node": "castor", "path": yaml.safe_load("0000:01:00.0"), "id": "10de:1eb8"}
+    with pytest.raises(Refused) as caught:
+        run(host, {"name": "t4", "map": [line], "state": state})
+    assert str(caught.value) == (
+        "path in map of pci mapping t4: YAML has made the number 60.0 of it; quote it, '0000:01:00.0'."
+    )
+    assert host.api.log == []
 
 
 def test_a_card_that_was_put_elsewhere_is_followed() -> None:

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -143,6 +145,13 @@ def test_d9_d10_options_set_elsewhere_are_seen_and_unknown_ones_kept() -> None:
         ("local:8,mp", MP, "x: volume stands in it twice; write it once."),
         ("local:8,mp=", MP, "x: 'mp=' is no key=value; write one, with commas between them."),
         ("eth0", lxc.NET, "x: 'eth0' has no key; write KEY=eth0;"),
+        (
+            {"host": yaml.safe_load("01:00.0")},
+            HOSTPCI,
+            "host in x: YAML has made the number 60.0 of it; quote it, '0000:01:00.0'.",
+        ),
+        (yaml.safe_load("10:00"), HOSTPCI, "host in x: YAML has made the number 600 of it; quote it"),
+        ({"host": ["0000:01:00.0", 60.1]}, HOSTPCI, "host in x: YAML has made the number 60.1 of it;"),
         (["virtio"], NET, "x: it takes one value, not several; write a text or a mapping."),
     ],
 )
@@ -150,6 +159,12 @@ def test_bad_input_is_one_sentence(value: Any, parts: Any, sentence: str) -> Non
     with pytest.raises(Refused) as caught:
         codec.normal(value, parts, "x")
     assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(("value", "parts", "text"), [(1, qemu.AGENT, "enabled=1"), (8, MP, "8")], ids=str)
+def test_a_number_may_stand_for_all_of_it(value: int, parts: Any, text: str) -> None:
+    optional = {key: replace(of, required=False) for key, of in parts.items()}
+    assert codec.normal(value, optional, "x") == codec.parse(text, parts)
 
 
 def test_no_value_can_hold_a_comma() -> None:
