@@ -180,6 +180,7 @@ class HttpsTransport:
         self._access = access
         self.tickets = 0
         self._login = threading.Lock()
+        self._refusal: Answer | None = None
         host = f"[{access.host}]" if ":" in access.host else access.host
         self._url = f"https://{host}:{access.port}/api2/json/"
         self._session = ProxmoxHttpSession()
@@ -207,18 +208,23 @@ class HttpsTransport:
         return denied or self._send(method, path, params)
 
     def _log_in(self, old: str) -> Answer | None:
-        """A new ticket in place of that one, unless another thread has got it already; else the refusal."""
+        """A new ticket in place of that one, unless another thread has got it already; else the refusal.
+
+        What was refused is not tried again: a few wrong passwords may lock an account.
+        """
         with self._login:
-            if self._ticket.ticket != old:
-                return None
+            if self._refusal or self._ticket.ticket != old:
+                return self._refusal
             self.tickets += 1
             credentials = {"username": self._access.user, "password": self._access.password}
             self._ticket.ticket = ""
             answer = self._send("POST", "access/ticket", credentials)
+            if answer.status < 400 and answer.data.get("NeedTFA"):
+                answer = Answer(401, "this user has a second factor; use an API token")
+            if answer.status == 401:
+                self._refusal = answer
             if answer.status >= 400:
                 return answer
-            if answer.data.get("NeedTFA"):
-                return Answer(401, "this user has a second factor; use an API token")
             self._ticket.token = answer.data["CSRFPreventionToken"]
             self._ticket.ticket = answer.data["ticket"]
             return None

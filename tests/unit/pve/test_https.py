@@ -84,6 +84,15 @@ def test_wrong_credentials_are_said_to_be(server: Server, access: dict[str, str]
         client(server, **access).get("version")
 
 
+def test_a_wrong_password_is_tried_once(server: Server) -> None:
+    """Eight threads would lock an account."""
+    host = client(server, password="wrong")
+    for _again in range(2):
+        with pytest.raises(errors.Denied, match="check api_user and its password"):
+            host.find_all([("version", {})] * 8)
+    assert host.transport.tickets == 1  # type: ignore[attr-defined]
+
+
 def test_a_ticket_that_ended_is_replaced(server: Server) -> None:
     host = client(server)
     host.get("version")
