@@ -24,6 +24,8 @@ class InProcess:
     :param user: who asks, or a token ``user@realm!token``.
     """
 
+    private = True
+
     def __init__(self, api: Api, user: str = ROOT) -> None:
         self.api = api
         self.user = user

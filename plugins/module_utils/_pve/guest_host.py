@@ -34,7 +34,7 @@ from .guest import (
     goal,
     volume_of,
 )
-from .host import PveHost, PveReader
+from .host import SECRETS, PveHost, PveReader
 from .task_host import run_task
 from .tasks import Upid, exit_status, parse_upid
 
@@ -49,7 +49,12 @@ _WORKERS = ("vzcreate", "vzrestore", "vzclone", "vzmigrate", "qmcreate", "qmrest
 
 
 def read(host: PveReader, wanted: Wanted) -> Cluster:
-    """The guests of a task, and what new ones are made from. What makes or moves one is waited for."""
+    """The guests of a task, and what new ones are made from. What makes or moves one is waited for.
+
+    :raises Refused: for a secret that others would see on its way.
+    """
+    for guest in wanted.guests:
+        host.may_carry(f"{wanted.kind.what} {guest.label}", SECRETS & guest.secrets.keys())
     cluster = _listed(host)
     if _wait_for_workers(host, cluster, wanted):
         cluster = _listed(host)

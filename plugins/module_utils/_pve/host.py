@@ -18,7 +18,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -35,12 +35,17 @@ CONNECT = 10.0
 """Seconds after which a server that takes no connection counts as away."""
 LOCK_PATIENCE = 60.0
 """Seconds for which a lock held by something else is waited for; PVE itself has waited 10 each time."""
-_SECRETS = frozenset({"password", "cipassword", "encryption-key", "keyring", "token", "key"})
+SECRETS = frozenset({"password", "cipassword", "encryption-key", "keyring", "token", "key"})
 """Parameters that must never stand on a command line."""
 
 
 class Transport(Protocol):
-    """Carries one request to PVE and its answer back."""
+    """Carries one request to PVE and its answer back.
+
+    :ivar private: whether nobody else sees what it carries.
+    """
+
+    private: bool
 
     def request(self, method: str, path: str, params: Mapping[str, Any]) -> Answer:
         """Send one request.
@@ -110,6 +115,15 @@ class PveReader:
         """`get`, for what is asked again and again until it changes: counted apart."""
         return self._call("GET", path, params, "polls")
 
+    def may_carry(self, what: str, secrets: Collection[str]) -> None:
+        """Refuse secrets before anything is done, where others would see them on their way.
+
+        :param what: the thing that they are of.
+        :param secrets: their keys.
+        """
+        if secrets and not self.transport.private:
+            raise _seen(what, min(secrets))
+
     def _call(self, method: str, path: str, params: Mapping[str, Any] | None, kind: str = "requests") -> Any:
         patience = time.monotonic() + LOCK_PATIENCE
         for attempt in range(1_000):
@@ -134,6 +148,14 @@ class PveReader:
             # Several tasks that were turned away at once must not come back at once.
             self.sleep(min(0.1 * 2**attempt, 5.0) * random.uniform(0.5, 1.5))
         raise AssertionError("unreachable")
+
+
+def _seen(what: str, key: str) -> Refused:
+    return Refused(
+        what,
+        f"{key} would stand on the command line of pvesh, for all to see",
+        "give api_host and credentials",
+    )
 
 
 class PveHost(PveReader):
@@ -166,6 +188,8 @@ class HttpsTransport:
 
     :ivar tickets: how often a ticket was asked for.
     """
+
+    private = True
 
     def __init__(self, access: Access) -> None:
         try:
@@ -318,19 +342,16 @@ def _ticket_auth(common: Mapping[str, Any]) -> Any:
 class LocalTransport:
     """The API on a node itself, by pvesh(1), as root."""
 
+    private = False
     _VERBS: Mapping[str, str] = {"GET": "get", "POST": "create", "PUT": "set", "DELETE": "delete"}
 
     def __init__(self, host: Host) -> None:
         self._host = host
 
     def request(self, method: str, path: str, params: Mapping[str, Any]) -> Answer:
-        secret = sorted(_SECRETS & set(params))
+        secret = SECRETS & set(params)
         if secret:
-            raise Refused(
-                f"{method} {path}",
-                f"{secret[0]} would stand on the command line of pvesh, for all to see",
-                "give api_host and credentials",
-            )
+            raise _seen(f"{method} {path}", min(secret))
         argv = ["pvesh", self._VERBS[method], f"/{path}"]
         for key, value in params.items():
             for item in value if isinstance(value, list) else [value]:

@@ -201,6 +201,12 @@ def make(resource: Resource, current: Current, wanted: Wanted) -> Plan:
     return make_plan(steps, before, after)
 
 
+def with_password(resource: Resource, item: WantedResource) -> set[str]:
+    """Settings of one that is declared in which a password stands."""
+    shown = tables.public(resource.table, item.settings)
+    return {key for key in shown if shown[key] != item.settings[key]}
+
+
 def in_scope(names: Iterable[str], scope: str) -> set[str]:
     """The names that a purge may remove."""
     return {name for name in names if scope and fnmatch.fnmatchcase(name, scope)}

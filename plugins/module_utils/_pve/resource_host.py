@@ -12,9 +12,9 @@ from typing import Any
 from .._core.plan import Step
 from . import table as tables
 from .errors import Changed
-from .host import PveHost, PveReader
+from .host import SECRETS, PveHost, PveReader
 from .kinds import Kinds, kind_of
-from .resource import Current, Resource, Wanted, in_scope, is_as_seen, requests_of
+from .resource import Current, Resource, Wanted, in_scope, is_as_seen, requests_of, with_password
 from .task_host import run_task
 
 _NO_SETTINGS = ("digest",)
@@ -31,7 +31,13 @@ def apply_kinds(kinds: Kinds, host: PveHost, step: Step) -> dict[str, Any] | Non
 
 
 def read(resource: Resource, host: PveReader, wanted: Wanted) -> Current:
-    """All of them by one request, and one more for each that the list does not tell all of."""
+    """All of them by one request, and one more for each that the list does not tell all of.
+
+    :raises Refused: for a secret that others would see on its way.
+    """
+    for item in wanted.items:
+        secrets = SECRETS & item.secrets.keys() | with_password(resource, item)
+        host.may_carry(resource.title(item.name), secrets)
     return _read(resource, host, (item.name for item in wanted.items), wanted.scope)
 
 

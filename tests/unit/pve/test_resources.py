@@ -14,12 +14,14 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.module impor
 from ansible_collections.twin.datacenter.plugins.module_utils._pve import errors, info
 from tests.doubles.pve.access import Grant, Pool, Token, User
 from tests.doubles.pve.faults import Fault
+from tests.doubles.pve_guests import machine
 from tests.doubles.pve_host import DoubleHost
 from tests.laws import (
     cases_pve_datacenter,
     cases_pve_ha,
     cases_pve_mapping,
     cases_pve_pool,
+    cases_pve_qemu,
     cases_pve_replication,
     cases_pve_storage,
 )
@@ -216,6 +218,46 @@ def test_no_storage_is_without_content(nothing: Any) -> None:
         run(cases_pve_storage.case("x", {"name": "tank", "settings": {"content": nothing}}), host)
     assert str(caught.value) == "content of storage tank: no storage is without it; write a value."
     assert host.api.log == []
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        (
+            cases_pve_storage.case(
+                "x",
+                {"name": "lab-a", "state": "absent"},
+                {"name": "nas", "type": "cifs", "settings": {}, "secrets": {"password": CANARY}},
+            ),
+            "storage nas: password would",
+        ),
+        (
+            cases_pve_datacenter.case("x", keyboard="fr", http_proxy=f"http://lab:{CANARY}@192.0.2.3"),
+            "datacenter: http_proxy would",
+        ),
+        (
+            cases_pve_qemu.case("x", machine, cases_pve_qemu.web(secrets={"cipassword": CANARY})),
+            "virtual machine web: cipassword would",
+        ),
+    ],
+    ids=["storage", "datacenter", "guest"],
+)
+def test_on_a_node_secrets_are_refused_before_anything_is_asked(case: Case, says: str) -> None:
+    host = host_of(case)
+    host.transport.private = False
+    with pytest.raises(TwinError) as caught:
+        run(case, host)
+    assert str(caught.value) == (
+        f"{says} stand on the command line of pvesh, for all to see; give api_host and credentials."
+    )
+    assert host.api.log == []
+
+
+def test_on_a_node_all_else_may_be_given() -> None:
+    case = cases_pve_datacenter.case("x", http_proxy="http://192.0.2.3:3128")
+    host = host_of(case)
+    host.transport.private = False
+    assert run(case, host).plan.changed
 
 
 def test_the_password_of_a_proxy_is_compared_and_never_shown() -> None:
