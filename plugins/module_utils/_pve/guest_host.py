@@ -330,12 +330,13 @@ def _migrate(host: PveHost, kind: Kind, args: Mapping[str, Any]) -> dict[str, An
     params |= _said(**{storage: args["storage"]})
     result = run_task(host, f"{_path(args, kind)}/migrate", params)
     there = f"nodes/{args['target']}/{kind.path}/{args['vmid']}/status/current"
-    # Under high availability the task only hands the request on.
-    until(
-        host,
-        lambda: _polled(host, there) is not None,
-        f"move {kind.what} {args['label']} to {args['target']}",
-    )
+
+    def arrived() -> bool:
+        status = (_polled(host, there) or {}).get("status")
+        return status == "running" if args["running"] else status is not None
+
+    # Under high availability the task only hands the request on, and a container is started seconds later.
+    until(host, arrived, f"move {kind.what} {args['label']} to {args['target']}")
     return result
 
 

@@ -261,7 +261,6 @@ class World:
     def request_state(self, guest: Guest, state: str) -> None:
         """What `ha-manager set` does: the manager will see to it."""
         self.file("ha/resources")[self.sid(guest)]["state"] = state
-        guest.status = "running" if state == "started" else "stopped"
 
     def sid(self, guest: Guest) -> str:
         return f"{'ct' if guest.kind == 'lxc' else 'vm'}:{guest.vmid}"

@@ -352,7 +352,7 @@ def test_a_guest_under_high_availability_is_stopped_started_and_moved() -> None:
     apply(host, {"name": "ssa"})
     assert host.world.guests[200].status == "running"
     apply(host, {"name": "ssa", "node": "pollux"})
-    assert host.world.guests[200].node == "pollux"
+    assert (host.world.guests[200].node, host.world.guests[200].status) == ("pollux", "running")
 
 
 def test_what_is_removed_leaves_high_availability_too() -> None:

@@ -169,6 +169,26 @@ def test_requested_states_are_brought_about(cluster: Cluster) -> None:
     assert guest.status == "stopped"
 
 
+@pytest.mark.parametrize("kind", ["lxc", "qemu"])
+def test_what_is_asked_of_a_managed_guest_waits_for_the_manager(cluster: Cluster, kind: Any) -> None:
+    guest = cluster.guest(200, kind=kind)
+    cluster.after(30)
+    path = f"/nodes/{{}}/{kind}/200"
+    cluster.ask("POST", f"{path.format('castor')}/status/stop")
+    assert guest.status == "running"
+    cluster.after(30)
+    assert guest.status == "stopped"
+    cluster.ask("POST", f"{path.format('castor')}/status/start")
+    assert guest.status == "stopped"
+    cluster.after(30)
+    assert guest.status == "running"
+    cluster.ask("POST", f"{path.format('castor')}/migrate", target="pollux")
+    cluster.after(4)
+    assert guest.node == "castor"
+    cluster.after(60)
+    assert (guest.node, guest.status) == ("pollux", "running")
+
+
 @pytest.mark.parametrize("mode", ["freeze", "ignore"])
 def test_a_disarmed_manager_leaves_the_dead_alone_until_it_is_armed_again(
     cluster: Cluster, mode: str

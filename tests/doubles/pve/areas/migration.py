@@ -16,6 +16,7 @@ from tests.doubles.pve import guests
 from tests.doubles.pve.api import Call, handles
 from tests.doubles.pve.areas import lxc
 from tests.doubles.pve.errors import Refusal, parameter
+from tests.doubles.pve.ha_manager import manager_of
 from tests.doubles.pve.tasks import Steps, Task
 from tests.doubles.pve.world import Guest, Kind, World
 
@@ -68,11 +69,11 @@ def migrate(call: Call, kind: Kind) -> Any:
     return call.task("vzmigrate" if kind == "lxc" else "qmigrate", str(guest.vmid), work)
 
 
-def request_migration(call: Call, task: Task, guest: Guest) -> Steps:
+def request_migration(call: Call, task: Task, guest: Guest) -> None:
     task.log(f"requesting HA migration for {guest.noun} {guest.vmid} to node {call['target']}")
-    call.world.facts.setdefault("ha-requests", []).append((call.world.sid(guest), call["target"]))
-    yield DURATION
-    relocate(call.world, guest, call["target"])
+    # A container is started anew there.
+    verb = "migrate" if guest.kind == "qemu" else "relocate"
+    manager_of(call.world).commands.append((verb, call.world.sid(guest), call["target"]))
 
 
 def obstacles(world: World, guest: Guest) -> list[str]:
