@@ -4,23 +4,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.doubles.pve.access import Token, User
 from tests.doubles.pve.clock import Clock
 from tests.doubles.pve.server import Server
 from tests.doubles.pve.world import Guest, pair
+from tests.integration.pve_bed import SECRET, TOKEN, run
 from tests.laws.laws import CANARY
 
-SECRET = "11111111-2222"
 POOLS = [{"name": "prod/web", "guests": [100]}, {"name": "prod", "comment": "Production"}]
 STORAGES = [
     {
@@ -56,44 +51,6 @@ def server() -> Iterator[Server]:
     world.guests[100] = Guest(100, "lxc", "castor")
     with Server(world) as running:
         yield running
-
-
-def run(
-    server: Server, module: str, options: Mapping[str, Any], *flags: str, rc: int = 0, **environment: str
-) -> dict[str, Any]:
-    """The result of a module. How the cluster is reached stands in the environment; no secret is said."""
-    argv = [
-        "ansible",
-        "-i",
-        "localhost,",
-        "-c",
-        "local",
-        "-e",
-        f"ansible_python_interpreter={sys.executable}",
-    ]
-    argv += ["localhost", "-m", f"twin.datacenter.{module}", "-a", json.dumps(options), *flags]
-    access = {
-        "NO_PROXY": "127.0.0.1",
-        "PROXMOX_HOST": server.host,
-        "PROXMOX_PORT": str(server.port),
-        "PROXMOX_USER": "root@pam",
-        "PROXMOX_CA_PATH": str(server.certificate),
-    }
-    done = subprocess.run(
-        argv,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **access, **environment},
-        check=False,
-        timeout=120,
-    )
-    said = done.stdout + done.stderr
-    assert done.returncode == rc, said
-    assert CANARY not in said and SECRET not in said
-    return dict(yaml.safe_load(done.stdout.rpartition("=>")[2]))
-
-
-TOKEN = {"PROXMOX_TOKEN_ID": "ansible", "PROXMOX_TOKEN_SECRET": SECRET}
 
 
 @pytest.mark.parametrize("module", USES)

@@ -13,7 +13,7 @@ from tests.doubles.pve.access import Token, User
 from tests.doubles.pve.clock import Clock
 from tests.doubles.pve.server import Server
 from tests.doubles.pve_guests import add_guest, furnish
-from tests.integration.test_pve import SECRET, TOKEN, run
+from tests.integration.pve_bed import SECRET, TOKEN, run
 from tests.laws import cases_pve_lxc, cases_pve_qemu
 
 INFO = {"pve_lxc": "pve_lxc_info", "pve_qemu": "pve_qemu_info"}

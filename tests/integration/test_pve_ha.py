@@ -4,25 +4,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.doubles.pve.access import Token, User
 from tests.doubles.pve.clock import Clock
 from tests.doubles.pve.server import Server
 from tests.doubles.pve.world import Guest, Volume, pair
+from tests.integration.pve_bed import SECRET, play
 from tests.laws.cases_pve_mapping import device
 
-SECRET = "11111111-2222"
 DISK = "tank:subvol-100-disk-0"
 DECLARED: Mapping[str, Mapping[str, Any]] = {
     "pve_replication": {"jobs": [{"name": "100-0", "target": "pollux", "schedule": "*/1"}]},
@@ -52,37 +47,6 @@ def server() -> Iterator[Server]:
     world.nodes["pollux"].pci = [device("0000:41:00.0", "0x10de", "0x1eb8", 60)]
     with Server(world) as running:
         yield running
-
-
-def play(
-    server: Server, folder: Path, modules: Mapping[str, Mapping[str, Any]], *flags: str
-) -> dict[str, Any]:
-    """The results of modules, in one play that must end well and must not show the token."""
-    access = {
-        "api_host": server.host,
-        "api_port": server.port,
-        "api_token_id": "root@pam!ansible",
-        "fingerprint": server.fingerprint,
-    }
-    tasks: list[dict[str, Any]] = [
-        {f"twin.datacenter.{module}": {**options, **access}, "register": module}
-        for module, options in modules.items()
-    ]
-    results = "{{ {" + ", ".join(f"'{module}': {module}" for module in modules) + "} | to_json }}"
-    copy = {"content": results, "dest": str(folder / "results.json")}
-    tasks.append({"ansible.builtin.copy": copy, "check_mode": False, "diff": False})
-    book = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]
-    (folder / "book.yml").write_text(yaml.safe_dump(book))
-    argv = ["ansible-playbook", "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}"]
-    environment = {**os.environ, "NO_PROXY": "127.0.0.1", "PROXMOX_TOKEN_SECRET": SECRET}
-    done = subprocess.run(
-        [*argv, str(folder / "book.yml"), *flags],
-        capture_output=True, text=True, env=environment, check=False, timeout=300,
-    )  # fmt: skip
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    assert SECRET not in said
-    return dict(json.loads((folder / "results.json").read_text()))
 
 
 def test_what_is_told_is_done_and_holds_when_a_server_dies(server: Server, tmp_path: Path) -> None:
