@@ -11,19 +11,27 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from tests.lab import Lab
 
-from . import jails, measures
+from . import jails, measures, proxmox
 from .figures import Figure, replaced, table
-from .ground import ROOT, Failed, Ground
+from .ground import ROOT, Failed, Ground, Rounds
 
 RESULTS = ROOT / "build/bench.json"
 PAGE = ROOT / "docs/performance.md"
-LABS = {"bench": ("", measures.MEASURES), "bench-freebsd": (jails.RELEASE, jails.MEASURES)}
+Known: TypeAlias = "Mapping[str, Callable[[Any], Iterator[Figure]]]"
+LABS: Mapping[str, tuple[str, Known]] = {
+    "bench": ("", measures.MEASURES),
+    "bench-freebsd": (jails.RELEASE, jails.MEASURES),
+}
 """By their names: the release of FreeBSD as which their servers behave, and what is measured there."""
-MEASURES = [name for _release, known in LABS.values() for name in known]
+MEASURES = [
+    name for known in (*(known for _release, known in LABS.values()), proxmox.MEASURES) for name in known
+]
 ENOUGH = 5
 """Rounds whose medians are worth to be shown to others."""
 
@@ -41,19 +49,19 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--only", nargs="*", choices=MEASURES, default=MEASURES, help="these measures")
     options = parser.parse_args(argv)
     figures = kept(RESULTS) if set(options.only) < set(MEASURES) else {}
+
+    def take(known: Known, ground: Any) -> None:
+        for name in (name for name in options.only if name in known):
+            print(f"{name}: {known[name].__doc__}", flush=True)
+            for figure in known[name](ground):
+                figures[figure.name] = figure
+                RESULTS.write_text(json.dumps([each.plain() for each in figures.values()], indent=1) + "\n")
+
     for lab_name, (release, known) in LABS.items():
-        names = [name for name in options.only if name in known]
-        if not names:
-            continue
-        with Lab(lab_name, freebsd=release) as lab:
-            ground = Ground(lab, options.rounds)
-            for name in names:
-                print(f"{name}: {known[name].__doc__}", flush=True)
-                for figure in known[name](ground):
-                    figures[figure.name] = figure
-                    RESULTS.write_text(
-                        json.dumps([each.plain() for each in figures.values()], indent=1) + "\n"
-                    )
+        if set(options.only) & set(known):
+            with Lab(lab_name, freebsd=release) as lab:
+                take(known, Ground(lab, options.rounds))
+    take(proxmox.MEASURES, Rounds(options.rounds))
     shown = table(figures.values(), options.rounds)
     print("\n".join(["", *shown]))
     if options.rounds >= ENOUGH and set(options.only) == set(MEASURES):

@@ -9,7 +9,7 @@ import re
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tests.lab import Lab
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PLAYBOOK = ROOT / "build/venv-bench/bin/ansible-playbook"
+PROFILED = ("ANSIBLE_CALLBACKS_ENABLED=ansible.posix.profile_tasks", "ANSIBLE_NOCOLOR=1")
 BARE, PAIR = "bare", "pair"
 """Saved states of the lab: servers as they were installed, and a pair with one small machine."""
 
@@ -28,29 +29,14 @@ class Failed(Exception):
     """Something could not be measured; one sentence."""
 
 
-class Ground:
-    """The lab, and how things are run and timed on it.
+class Rounds:
+    """How things are timed.
 
     :param rounds: how often each thing is measured.
     """
 
-    def __init__(self, lab: Lab, rounds: int) -> None:
-        self.lab, self.bed, self.rounds = lab, bed_of(lab), rounds
-
-    def at(self, state: str) -> None:
-        """Bring the servers back to a saved state; the first time it is made."""
-        if BARE not in self.lab.status()["saved"]:
-            self.lab.save(BARE)
-        if state in self.lab.status()["saved"]:
-            self.lab.reset(state)
-        elif state == PAIR:
-            self.bed.ready()
-        else:
-            raise Failed(f"the lab has no state {state}")
-
-    def sh(self, server: str, script: str, *argv: str) -> str:
-        """Run a shell script on a server, which must succeed."""
-        return self.bed.sh(server, f"set -eu\n{script}", *argv)
+    def __init__(self, rounds: int) -> None:
+        self.rounds = rounds
 
     def repeated(self, measure: Callable[[], Mapping[str, float]]) -> dict[str, float]:
         """Measure in each round what belongs together; the medians."""
@@ -71,22 +57,37 @@ class Ground:
 
         return self.repeated(measure)
 
+
+class Ground(Rounds):
+    """The lab, and how things are run and timed on it."""
+
+    def __init__(self, lab: Lab, rounds: int) -> None:
+        super().__init__(rounds)
+        self.lab, self.bed = lab, bed_of(lab)
+
+    def at(self, state: str) -> None:
+        """Bring the servers back to a saved state; the first time it is made."""
+        if BARE not in self.lab.status()["saved"]:
+            self.lab.save(BARE)
+        if state in self.lab.status()["saved"]:
+            self.lab.reset(state)
+        elif state == PAIR:
+            self.bed.ready()
+        else:
+            raise Failed(f"the lab has no state {state}")
+
+    def sh(self, server: str, script: str, *argv: str) -> str:
+        """Run a shell script on a server, which must succeed."""
+        return self.bed.sh(server, f"set -eu\n{script}", *argv)
+
     def play(self, playbook: str | Path, *words: str | Path, **variables: Any) -> Told:
         """Run a playbook with the `ansible` package, which has both sides."""
         extra = self.lab.work / "variables.json"
         extra.write_text(json.dumps(variables))
-        started = time.monotonic()
-        done = subprocess.run(
-            self.lab.command(
-                "env", "ANSIBLE_CALLBACKS_ENABLED=ansible.posix.profile_tasks", "ANSIBLE_NOCOLOR=1",
-                PLAYBOOK, "-i", self.lab.inventory(), *words, "-e", f"@{extra}", playbook,
-            ),
-            cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        told = Told(time.monotonic() - started, done.stdout)
-        if done.returncode:
-            raise Failed(f"{playbook} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-        return told
+        inventory = self.lab.inventory()
+        return told_of(
+            self.lab.command("env", *PROFILED, PLAYBOOK, "-i", inventory, *words, "-e", f"@{extra}", playbook)
+        )
 
     def task(self, name: str, *, changed: bool, **variables: Any) -> Told:
         """Run one task of tasks.yml, which must change something, or must not."""
@@ -94,6 +95,18 @@ class Ground:
         if (told.changes > 0) != changed:
             raise Failed(f"task {name} should{'' if changed else ' not'} have changed something")
         return told
+
+
+def told_of(command: Sequence[str | Path]) -> Told:
+    """Run a command that runs a playbook, which must succeed."""
+    started = time.monotonic()
+    done = subprocess.run(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    told = Told(time.monotonic() - started, done.stdout)
+    if done.returncode:
+        raise Failed(f"{command[-1]} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return told
 
 
 @dataclass(frozen=True)
