@@ -154,7 +154,7 @@ def _listed(made: Cluster) -> set[str]:
 
 
 MEASURES: Mapping[str, Callable[[Rounds], Iterator[Figure]]] = {
-    "guests": guests,
-    "requests": requests,
-    "listing": listing,
+    "pve": guests,
+    "pve-requests": requests,
+    "pve-inventory": listing,
 }
