@@ -38,7 +38,18 @@ def version(call: Call) -> Any:
 
 @handles("GET", f"{BASE}/qdevice")
 def qdevice(call: Call) -> Any:
-    return call.world.qdevice.get("status", {})
+    """What the daemon of the node that answers tells of itself."""
+    device = call.world.qdevice
+    if "host" not in device:
+        return device.get("status", {})
+    algorithm = {"ffsplit": "Fifty-Fifty split", "lms": "LMS"}[device["algorithm"]]
+    return {
+        "Model": "Net",
+        "QNetd host": f"{device['host']}:5403",
+        "Algorithm": algorithm,
+        "Tie-breaker": "Node with lowest node ID",
+        "State": "Connected" if device["online"] else "Connect failed",
+    }
 
 
 @handles("GET", f"{BASE}/nodes")
@@ -205,7 +216,16 @@ def corosync_conf(world: World) -> str:
             *(f"    {key}: {value}" for key, value in sorted(corosync_node(node).items())),
             "  }",
         ]
-    lines += ["}", "", "quorum {", "  provider: corosync_votequorum", "}", "", "totem {"]
+    lines += [
+        "}",
+        "",
+        "quorum {",
+        *quorum_device(world),
+        "  provider: corosync_votequorum",
+        "}",
+        "",
+        "totem {",
+    ]
     for key, value in sorted(totem_of(world).items()):
         if key == "interface":
             for link in value.values():
@@ -215,13 +235,24 @@ def corosync_conf(world: World) -> str:
     return "\n".join([*lines, "}", "", ""])
 
 
+def quorum_device(world: World) -> list[str]:
+    """The section that `pvecm qdevice setup` writes (PVE::CLI::pvecm)."""
+    device = world.qdevice
+    if "host" not in device:
+        return []
+    net = [f"      algorithm: {device['algorithm']}", f"      host: {device['host']}", "      tls: on"]
+    votes = ["    votes: 1"] if device["algorithm"] == "ffsplit" else []
+    return ["  device {", "    model: net", "    net {", *net, "    }", *votes, "  }"]
+
+
 @handles("DELETE", f"{BASE}/nodes/{{node}}")
 def delete_node(call: Call) -> None:
     require_root(call)
     world, name = call.world, call["node"]
-    if name not in world.nodes:
-        raise Refusal(f"Node/IP: {name} is not a known host of the cluster.")
     if name == world.local:
         raise Refusal("Cannot delete myself from cluster!")
+    world.require_quorum()
+    if name not in world.nodes:
+        raise Refusal(f"Node/IP: {name} is not a known host of the cluster.")
     del world.nodes[name]
     world.config_version += 1
