@@ -27,6 +27,7 @@ CALLS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "pool": {"CREATE": ("POST", "/pools"), "UPDATE": ("PUT", "/pools")},
     "storage": {"UPDATE": ("PUT", "/storage/{storage}"), "CREATE": ("POST", "/storage")},
     "options": {"UPDATE": ("PUT", "/cluster/options")},
+    "cluster": {"CREATE": ("POST", "/cluster/config"), "JOIN": ("POST", "/cluster/config/join")},
     "ha_resource": {
         "UPDATE": ("PUT", "/cluster/ha/resources/{sid}"),
         "CREATE": ("POST", "/cluster/ha/resources"),

@@ -28,6 +28,7 @@ SERVER = ("dbus", "iproute2", "iputils-ping", "openssh-server", "python3", "syst
 TOOLS = ("iproute2", "lxc", "mount", "tini")
 ROLE = (
     "chrony",
+    "corosync-qnetd",
     "lxc",
     "nftables",
     "procps",

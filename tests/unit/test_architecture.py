@@ -31,6 +31,7 @@ PURE_FILES = {
 } | {
     "access.py",
     "boot.py",
+    "cluster.py",
     "conf.py",
     "declaration.py",
     "devfs.py",

@@ -202,9 +202,11 @@ class World:
 
     @property
     def votes(self) -> tuple[int, int]:
-        """Present and expected votes."""
+        """Present and expected votes; `pvecm expected` lowers the latter until somebody comes or goes."""
         present = sum(node.online for node in self.nodes.values()) + bool(self.qdevice.get("online"))
-        return present, len(self.nodes) + bool(self.qdevice)
+        wanted = len(self.nodes) + bool(self.qdevice)
+        lowered: int = self.facts.get("expected", wanted)
+        return present, max(present, min(wanted, lowered))
 
     @property
     def quorate(self) -> bool:

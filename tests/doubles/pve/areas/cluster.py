@@ -78,6 +78,10 @@ def guests(call: Call) -> list[dict[str, Any]]:
 
 def guest_entry(call: Call, guest: Guest) -> dict[str, Any]:
     world = call.world
+    if guest.node not in world.nodes:
+        # Its node was removed from the cluster, its configuration file was not.
+        named = {"id": f"{guest.kind}/{guest.vmid}", "type": guest.kind, "vmid": guest.vmid}
+        return named | {"node": guest.node, "name": guest.name, "template": 0, "status": "unknown"}
     use = (lxc if guest.kind == "lxc" else qemu).usage(world, guest)
     online = world.nodes[guest.node].online
     entry = {

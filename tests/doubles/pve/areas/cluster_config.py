@@ -255,4 +255,5 @@ def delete_node(call: Call) -> None:
     if name not in world.nodes:
         raise Refusal(f"Node/IP: {name} is not a known host of the cluster.")
     del world.nodes[name]
+    world.facts.pop("expected", None)
     world.config_version += 1

@@ -132,7 +132,7 @@ def nodes(world: World, node: str) -> Output:
 
 
 def expected(world: World, votes: str) -> Output:
-    """It may only be lowered to what is there; the world has no place for it beyond that."""
+    """It may be lowered, but not below what is there."""
     present, wanted = world.votes
     if not present <= int(votes) <= wanted:
         return Output(1, err="Unable to set expected votes: CS_ERR_INVALID_PARAM\n")
