@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
+from ansible_collections.twin.datacenter.plugins.module_utils._core.host import Output, expect
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.errors import Answer
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.errors import Dropped as ConnectionDropped
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.host import PveHost
 
 from .pve.access import ROOT
 from .pve.api import Api
+from .pve.cli import ha_manager, pvecm
 from .pve.clock import StillClock
 from .pve.errors import Dropped
 from .pve.world import World, pair
@@ -43,16 +45,33 @@ class InProcess:
         )
 
 
-class DoubleHost(PveHost):
-    """A cluster in memory. Its clock goes on when the client waits."""
+class OnNode(InProcess):
+    """The double as a node itself sees it: with the commands of Proxmox VE."""
 
-    def __init__(self, world: World | None = None, user: str = ROOT, timeout: float = 600) -> None:
+    COMMANDS: ClassVar = {"ha-manager": ha_manager.run, "pvecm": pvecm.run}
+
+    def command(self, argv: Sequence[str]) -> None:
+        world = self.api.world
+        self.api.log.append(("RUN", " ".join(argv), {}))
+        said = self.COMMANDS[argv[0]](world, world.local, list(argv[1:]))
+        expect(Output(tuple(argv), said.rc, said.out, said.err), (0,))
+
+
+class DoubleHost(PveHost):
+    """A cluster in memory. Its clock goes on when the client waits.
+
+    :param on_node: whether the client runs on a node.
+    """
+
+    def __init__(
+        self, world: World | None = None, user: str = ROOT, timeout: float = 600, on_node: bool = False
+    ) -> None:
         self.clock = StillClock()
         self.world = world or pair(clock=self.clock)
         if isinstance(self.world.clock, StillClock):
             self.clock = self.world.clock
         self.api = Api(self.world)
-        super().__init__(InProcess(self.api, user), timeout, self.clock.advance)
+        super().__init__((OnNode if on_node else InProcess)(self.api, user), timeout, self.clock.advance)
 
     @property
     def changes(self) -> list[str]:

@@ -48,6 +48,7 @@ PURE_FILES = {
     "mapping.py",
     "mapping_plan.py",
     "networkd.py",
+    "node.py",
     "property.py",
     "qemu.py",
     "rc.py",

@@ -299,7 +299,7 @@ def _faults_of_removal(view: View, name: str, node: Member) -> Iterator[str]:
         yield f"node {name} cannot remove itself; ask another node of cluster {view.cluster}"
     elif node.online:
         yield (
-            f"node {name} is up, and a node must be off before it is removed, for good; shut it down "
+            f"node {name} is up, and must be off before it is removed, for good; shut it down "
             f"(pve_node), "
             f"and install it anew before it is started again"
         )

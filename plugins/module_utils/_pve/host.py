@@ -20,10 +20,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Protocol, cast, runtime_checkable
 
 from .._core.errors import CommandMissing, Refused, TwinError, Unreachable
-from .._core.host import Host, LocalReader
+from .._core.host import Host, LocalReader, expect
 from .access import Access, access_of
 from .errors import Answer, Dropped, LockTimeout, Missing, NotSent, error_of, may_be_repeated
 
@@ -54,6 +54,17 @@ class Transport(Protocol):
         :param params: texts, or lists of texts for arrays.
         :raises NotSent: when there was no connection.
         :raises Dropped: when the connection broke before the answer.
+        """
+
+
+@runtime_checkable
+class OnNode(Protocol):
+    """A transport on a node itself, which can do there what the API cannot."""
+
+    def command(self, argv: Sequence[str]) -> None:
+        """Run a command of PVE.
+
+        :raises CommandFailed: when it fails.
         """
 
 
@@ -89,6 +100,11 @@ class PveReader:
         self.writes = 0
         self.sleep = sleep
         self._counting = threading.Lock()
+
+    @property
+    def on_node(self) -> bool:
+        """Whether this runs on a node itself: with commands, and without secrets."""
+        return isinstance(self.transport, OnNode)
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The ``data`` of an answer.
@@ -181,6 +197,15 @@ class PveHost(PveReader):
     def delete(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """Remove something; errors as in `post`."""
         return self._call("DELETE", path, params)
+
+    def command(self, argv: Sequence[str]) -> None:
+        """Run a command on the node, for what the API does not have; only where it is `on_node`.
+
+        :raises CommandFailed: when it fails.
+        """
+        cast(OnNode, self.transport).command(argv)
+        with self._counting:
+            self.writes += 1
 
 
 class HttpsTransport:
@@ -347,6 +372,9 @@ class LocalTransport:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+
+    def command(self, argv: Sequence[str]) -> None:
+        expect(self._host.answer(argv, "", None), (0,))
 
     def request(self, method: str, path: str, params: Mapping[str, Any]) -> Answer:
         secret = SECRETS & set(params)

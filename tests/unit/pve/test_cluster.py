@@ -179,8 +179,8 @@ def test_what_is_lost_with_a_dead_node_must_be_named() -> None:
     host = DEAD.host()
     says = (
         "remove node pollux from cluster twin, so that it must never be started again as it is; ct:101 of it "
-        "are given up with their disks, and their configuration stays in /etc/pve/nodes/pollux: this may lose "
-        "the data of ct:101"
+        "are given up with their disks, and their configuration stays in /etc/pve/nodes/pollux: this may "
+        "lose the data of ct:101"
     )
     assert says in refused(DEAD, host, allow_destroy=[])
     assert run(DEAD, host)
@@ -192,13 +192,14 @@ def test_what_is_lost_with_a_dead_node_must_be_named() -> None:
     [
         (
             lambda world: setattr(world.nodes["pollux"], "online", True),
-            "node pollux is up, and a node must be off",
+            "node pollux is up, and must be off",
         ),
         (lambda world: setattr(world, "cluster", "other"), "node castor is in cluster other, not in twin"),
         (
             lambda world: setattr(world, "qdevice", {}),
-            "cluster twin has no quorum (1 of 2 nodes is up, there is no witness), so nothing can be changed; "
-            "once you are sure that node pollux is off, run 'pvecm expected 1' on node castor, then this again",
+            "cluster twin has no quorum (1 of 2 nodes is up, there is no witness), so nothing can be "
+            "changed; once you are sure that node pollux is off, run 'pvecm expected 1' on node castor, "
+            "then this again",
         ),
         (
             lambda world: world.qdevice.update(online=False),
@@ -360,6 +361,6 @@ def test_a_node_whose_certificate_has_changed_is_trusted_as_the_peer_knows_it() 
 
     host._trusting = trusting
     # No connection is made from when the task runs: an error of TLS looks like that.
-    host.double.api.faults.requests.append(Fault("GET .*/tasks/UPID", drop=True, times=None))
+    host.double.api.faults.requests.append(Fault("GET .*/tasks/UPID", drop=True, late=True, times=None))
     outcome = laws.run(JOINED, host)
     assert trusted and outcome.measured[0]["fingerprint"] == trusted[0] == ":".join(["02"] * 32)

@@ -8,14 +8,16 @@ exchange of these was recorded: their texts are those of the sources, and unveri
 
 from __future__ import annotations
 
+import hashlib
+import ssl
 from typing import Any
 
-from tests.doubles.pve.api import Call, handles
+from tests.doubles.pve.api import Call, daemon, handles
 from tests.doubles.pve.areas import lxc, qemu
 from tests.doubles.pve.errors import Refusal, parameter
 from tests.doubles.pve.formats import split_list
 from tests.doubles.pve.tasks import Steps, Task
-from tests.doubles.pve.world import RELEASES, Node, digest
+from tests.doubles.pve.world import RELEASES, Node, World, digest
 
 ONE = "/nodes/{node}"
 SERVICES = (
@@ -24,6 +26,8 @@ SERVICES = (
     "pvefw-logger pveproxy pvescheduler pvestatd qmeventd spiceproxy sshd syslog systemd-journald"
 )
 PER_GUEST = 1.0
+BOOT = 60.0
+END = "-----END CERTIFICATE-----\n"
 
 
 def settings(node: Node, name: str, **defaults: Any) -> dict[str, Any]:
@@ -35,10 +39,21 @@ def settings(node: Node, name: str, **defaults: Any) -> dict[str, Any]:
 # --- power ---
 
 
+@daemon
+def boot(world: World) -> None:
+    """Nodes that were told to start anew come back."""
+    for node in world.nodes.values():
+        if world.clock.now() >= node.facts.get("back", float("inf")):
+            node.facts["booted"] = node.facts.pop("back")
+            node.online = True
+
+
 @handles("POST", f"{ONE}/status")
 def power(call: Call) -> None:
-    """The node goes away; tests let it come back."""
+    """The node goes away, and comes back by itself only where it starts anew."""
     node = call.node()
+    if call["command"] == "reboot":
+        node.facts["back"] = call.world.clock.now() + BOOT
     for guest in call.world.guests.values():
         if guest.node == node.name and guest.status == "running":
             lxc.halt(guest)
@@ -248,9 +263,10 @@ def upload_certificate(call: Call) -> Any:
     kept = settings(call.node(), "certificates")
     if "custom" in kept and not call["force"]:
         raise parameter(certificates="Custom certificate file exists but force flag is not set.")
-    fingerprint = digest(call["certificates"]).upper()
-    pairs = ":".join(fingerprint[place : place + 2] for place in range(0, 40, 2)) + ":00" * 12
-    kept["custom"] = certificate("pveproxy-ssl.pem", call["node"], pairs, call["certificates"])
+    first = ssl.PEM_cert_to_DER_cert(call["certificates"].partition("-----END")[0] + END)
+    fingerprint = hashlib.sha256(first).digest().hex(":").upper()
+    kept["custom"] = certificate("pveproxy-ssl.pem", call["node"], fingerprint, call["certificates"])
+    kept["key"] = call["key"] or kept.get("key")
     return kept["custom"]
 
 

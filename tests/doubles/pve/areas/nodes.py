@@ -33,8 +33,14 @@ def load(world: World, node: Node) -> dict[str, Any]:
         "maxmem": node.memory,
         "disk": node.disk // 8,
         "maxdisk": node.disk,
-        "uptime": 4000,
+        "uptime": uptime(world, node),
     }
+
+
+def uptime(world: World, node: Node) -> int:
+    """Seconds since it was switched on."""
+    booted = node.facts.get("booted")
+    return 4000 if booted is None else int(world.clock.now() - booted)
 
 
 @handles("GET", "/nodes")
@@ -63,7 +69,7 @@ def status(call: Call) -> Any:
     node = call.node()
     used = node.memory // 8
     return {
-        "uptime": 4000,
+        "uptime": uptime(call.world, node),
         "cpu": 0.05,
         "wait": 0,
         "idle": 0,
