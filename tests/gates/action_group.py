@@ -22,8 +22,9 @@ action_groups:
 
 
 def main() -> None:
-    modules = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
-    groups = {"all": modules, "pve": [name for name in modules if name.startswith("pve_")]}
+    modules = {path.stem: path.read_text() for path in sorted((ROOT / "plugins" / "modules").glob("*.py"))}
+    reached = [name for name, text in modules.items() if "\n  - twin.datacenter.pve\n" in text]
+    groups = {"all": list(modules), "pve": reached}
     text = "".join(
         f"  {group}:\n" + "".join(f"    - {name}\n" for name in members) for group, members in groups.items()
     )

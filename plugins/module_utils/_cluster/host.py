@@ -3,10 +3,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The witness and those who ask it: the only file here that touches systems.
 
-A witness of Debian keeps its certificates in an NSS database, which is made when the package is installed. Made
-later, by hand or by pvecm(1), it belongs to root alone, and corosync-qnetd does not start; so what the package does
-is done here too. pvecm(1) goes through all nodes and to the witness by ssh as root and stops where something is
-missing, half way: so all of that is looked at before.
+A witness of Debian keeps its certificates in an NSS database, which is made when the package is installed.
+Made later, by hand or by pvecm(1), it belongs to root alone, and corosync-qnetd does not start; so what the
+package does is done here too. pvecm(1) goes through all nodes and to the witness by ssh as root and stops
+where something is missing, half way: so all of that is looked at before.
 """
 
 from __future__ import annotations

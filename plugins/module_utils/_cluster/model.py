@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What Corosync and its quorum device print and read, as plain data. Pure.
 
-Rests on corosync.conf(5), corosync-quorumtool(8) and corosync-qnetd-tool(8), and on what corosync-qnetd 3.0.3 of
+Rests on corosync.conf(5), corosync-quorumtool(8) and corosync-qnetd-tool(8), and on what corosync-qnetd of
 Debian 13 prints (qnetd_ipc_cmd_list of its sources for clusters that are connected).
 """
 

@@ -24,7 +24,7 @@ def plan_database(state: str, _wanted: None = None) -> Plan:
     """
     sentences = {
         "none": "make the certificates of the witness",
-        "broken": "make the certificates of the witness anew, upon which every cluster sets up its QDevice anew",
+        "broken": "make the certificates of the witness anew; every cluster must set up its QDevice again",
         "closed": "let corosync-qnetd read the certificates of the witness",
     }
     if state == "sound":
@@ -142,13 +142,15 @@ def _faults(current: Current, wanted: Wanted) -> Iterator[str]:
     if conf.device == wanted.witness:
         if conf.device and not quorum.votes:
             yield (
-                f"cluster {conf.cluster} asks {conf.device}, but gets no vote; see that corosync-qnetd runs there, that "
+                f"cluster {conf.cluster} asks {conf.device}, but gets no vote; see that corosync-qnetd "
+                f"runs there, that "
                 f"its port 5403 is open, and that corosync-qdevice runs on each node"
             )
         return
     if quorum.nodes < len(conf.nodes):
         yield (
-            f"only {quorum.nodes} of {len(conf.nodes)} nodes of cluster {conf.cluster} are up, and pvecm wants all for "
+            f"only {quorum.nodes} of {len(conf.nodes)} nodes of cluster {conf.cluster} are up, and pvecm "
+            f"wants all for "
             f"this; start the others, or remove a dead one first (pve_cluster)"
         )
         return
@@ -160,7 +162,8 @@ def _faults_of_hosts(current: Current, wanted: Wanted) -> Iterator[str]:
     conf, witness = current.conf, current.witness
     if len(conf.nodes) % 2:
         yield (
-            f"cluster {conf.cluster} has {len(conf.nodes)} nodes, and a QDevice is for an even number of them; join "
+            f"cluster {conf.cluster} has {len(conf.nodes)} nodes, and a QDevice is for an even number of "
+            f"them; join "
             f"another one first"
         )
     for name, asked in sorted(current.nodes.items()):
