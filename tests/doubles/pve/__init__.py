@@ -22,6 +22,7 @@ The parts, each knowing only those above it:
                   what several areas need: volumes, configurations of guests, changes of a file of sections
     ha_*.py       the manager of high availability and its rules
     areas/*.py    one file per area of the API: its handlers
+    cli/*.py      commands on a node: functions of the world
     server.py     Api over HTTPS; `python3 -m tests.doubles.pve` serves one
     seeds*.py     the state that a recorded exchange shows
     fidelity.py   replays recordings: make fidelity
