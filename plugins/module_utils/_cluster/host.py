@@ -56,7 +56,7 @@ def read_database(host: Host, _wanted: None = None) -> str:
         listed = host.run(["certutil", "-L", "-d", STORE], ok=(0, _NO_DATABASE))
     except CommandMissing as error:
         if not host.writable:
-            return "none"
+            return "sound"  # once the package is installed, for that makes it
         raise Refused(
             "this host", "corosync-qnetd is not installed", "install that package (role witness)"
         ) from error

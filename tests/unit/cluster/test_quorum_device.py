@@ -73,11 +73,11 @@ def test_a_witness_tells_of_itself() -> None:
     assert not down["running"] and down["database"] == "closed" and down["clusters"] == []
 
 
-def test_a_host_without_the_package_is_none_yet() -> None:
+def test_in_check_mode_the_package_may_be_announced_only() -> None:
     host = MemoryHost()
     with pytest.raises(Refused, match="corosync-qnetd is not installed; install that package"):
         read_database(host)
-    assert read_database(host.reader()) == "none"
+    assert read_database(host.reader()) == "sound"
 
 
 # --- the QDevice ---
