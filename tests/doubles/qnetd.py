@@ -66,6 +66,8 @@ class Qnetd:
         return self.state["database"] in ("closed", "sound")
 
     def call(self, argv: Sequence[str], stdin: str) -> Output:
+        if argv[-1] == "-h":
+            return answered(argv)
         if argv[0] == "certutil":
             bad = "certutil: function failed: SEC_ERROR_BAD_DATABASE: security library: bad database.\n"
             return answered(argv, LISTED) if self.usable else answered(argv, err=bad, rc=255)

@@ -53,13 +53,15 @@ def read_database(host: Host, _wanted: None = None) -> str:
     :raises Refused: when corosync-qnetd is not installed, unless that may only have been announced.
     """
     try:
-        listed = host.run(["certutil", "-L", "-d", STORE], ok=(0, _NO_DATABASE))
+        # certutil(1) is of another package, and may be there without.
+        host.run(["corosync-qnetd-certutil", "-h"])
     except CommandMissing as error:
         if not host.writable:
             return "sound"  # once the package is installed, for that makes it
         raise Refused(
             "this host", "corosync-qnetd is not installed", "install that package (role witness)"
         ) from error
+    listed = host.run(["certutil", "-L", "-d", STORE], ok=(0, _NO_DATABASE))
     if listed.rc != 0:
         return "broken" if {"cert9.db", "key4.db"} & set(host.listing(STORE)) else "none"
     if not {CA, SERVER} <= parse_certificates(listed.out):
