@@ -174,9 +174,7 @@ class Api:
         return Response(response.status, response.reason, response.body, response.delay + delay)
 
     def answer(self, verb: str, path: str, params: dict[str, Any], user: str | None) -> Response:
-        self.world.settle()
-        for work in DAEMONS:
-            work(self.world)
+        self.catch_up()
         if user is None and (verb, path) not in OPEN:
             raise unauthorized("No ticket")
         found = schema.of(self.world.release).find(verb, path) if path != "/" else None
@@ -202,6 +200,12 @@ class Api:
         data = handler(call)
         self.world.settle()
         return Response(200, "OK", {**call.extra, "data": data}, call.delay)
+
+    def catch_up(self) -> None:
+        """Does what has become due since."""
+        self.world.settle()
+        for work in DAEMONS:
+            work(self.world)
 
     def reach(self, template: str, values: dict[str, str]) -> None:
         """The node that the request is passed on to."""

@@ -34,14 +34,55 @@ COOKIE = "PVEAuthCookie"
 LIMIT = 512 * 1024**2
 
 
-class Server:
-    """Serves a world on an address of this machine until it is closed. `latency` is added to every answer, in
-    seconds.
-    """
+class Door:
+    """The API of a node for whoever speaks HTTP. `latency` is added to every answer, in seconds."""
+
+    def __init__(self, api: Api, latency: float = 0.0) -> None:
+        self.api = api
+        self.latency = latency
+
+    def application(self) -> web.Application:
+        app = web.Application(client_max_size=LIMIT)
+        app.router.add_route("*", "/{path:.*}", self.handle)
+        return app
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            answer = await self.answer(request)
+        except Dropped:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        if self.latency or answer.delay:
+            await asyncio.sleep(self.latency + answer.delay)
+        body = "" if answer.body == "" else json.dumps(answer.body)
+        kind = "application/json;charset=UTF-8"
+        return web.Response(
+            status=answer.status, reason=answer.reason, body=body.encode(), headers={"Content-Type": kind}
+        )
+
+    async def answer(self, request: web.Request) -> Response:
+        if not request.path.startswith("/api2/"):
+            return Response(404, "not found", "")
+        cookie = request.cookies.get(COOKIE)
+        token = request.headers.get("Authorization")
+        csrf = request.headers.get("CSRFPreventionToken")
+        try:
+            user = self.api.authenticate(request.method, request.path, cookie, csrf, token)
+        except Refusal as refusal:
+            return Response(refusal.status, refusal.reason, "")
+        try:
+            params = await parameters_of(request, self.api.uploads)
+        except ValueError:
+            return Response(400, "malformed request body", "")
+        return self.api.request(request.method, request.rel_url.raw_path, params, user)
+
+
+class Server(Door):
+    """Serves a world on an address of this machine until it is closed."""
 
     def __init__(self, world: World, port: int = 0, latency: float = 0.0, host: str = "127.0.0.1") -> None:
-        self.api = Api(world)
-        self.latency = latency
+        super().__init__(Api(world), latency)
         self.host = host
         self.port = port
         self.folder = tempfile.TemporaryDirectory()
@@ -78,9 +119,7 @@ class Server:
         self.loop.close()
 
     async def listen(self) -> web.AppRunner:
-        app = web.Application(client_max_size=LIMIT)
-        app.router.add_route("*", "/{path:.*}", self.handle)
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=False, shutdown_timeout=0.5)
+        runner = web.AppRunner(self.application(), access_log=None, handler_cancellation=False, shutdown_timeout=0.5)
         await runner.setup()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate)
@@ -88,37 +127,6 @@ class Server:
         await site.start()
         self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
         return runner
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        try:
-            answer = await self.answer(request)
-        except Dropped:
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response()
-        if self.latency or answer.delay:
-            await asyncio.sleep(self.latency + answer.delay)
-        body = "" if answer.body == "" else json.dumps(answer.body)
-        kind = "application/json;charset=UTF-8"
-        return web.Response(
-            status=answer.status, reason=answer.reason, body=body.encode(), headers={"Content-Type": kind}
-        )
-
-    async def answer(self, request: web.Request) -> Response:
-        if not request.path.startswith("/api2/"):
-            return Response(404, "not found", "")
-        cookie = request.cookies.get(COOKIE)
-        token = request.headers.get("Authorization")
-        csrf = request.headers.get("CSRFPreventionToken")
-        try:
-            user = self.api.authenticate(request.method, request.path, cookie, csrf, token)
-        except Refusal as refusal:
-            return Response(refusal.status, refusal.reason, "")
-        try:
-            params = await parameters_of(request, self.api.uploads)
-        except ValueError:
-            return Response(400, "malformed request body", "")
-        return self.api.request(request.method, request.rel_url.raw_path, params, user)
 
 
 async def finish(runner: web.AppRunner) -> None:
