@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import build_proxmox
 from .build_freebsd import RELEASES
 from .lab import BASE, KINDS, Lab
 from .model import SERVERS, LabError, Port, cables, server
@@ -41,6 +42,12 @@ def parser() -> argparse.ArgumentParser:
         choices=RELEASES,
         default="",
         help="have castor and pollux behave as servers of this release",
+    )
+    up.add_argument(
+        "--proxmox",
+        choices=build_proxmox.RELEASES,
+        default="",
+        help="have a repository of Proxmox VE of this release, whose packages make castor and pollux nodes",
     )
     for verb, text in (
         ("down", "end a lab and remove its files"),
@@ -85,9 +92,8 @@ def _ports(options: argparse.Namespace) -> tuple[Port, ...]:
 
 def act(options: argparse.Namespace, rest: Sequence[str]) -> None:
     """Do what the command line says. Raises LabError."""
-    lab = Lab(
-        options.name, options.work, kind=getattr(options, "kind", ""), freebsd=getattr(options, "freebsd", "")
-    )
+    made_of = {what: getattr(options, what, "") for what in ("kind", "freebsd", "proxmox")}
+    lab = Lab(options.name, options.work, **made_of)
     match options.verb:
         case "up":
             lab.up(options.owner)

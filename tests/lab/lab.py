@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from . import build, build_freebsd, build_vm
+from . import build, build_freebsd, build_proxmox, build_vm, proxmox
 from .box import Box
 from .cgroup import Group
 from .container import Container, ssh_keygen
@@ -62,6 +62,8 @@ class State:
     """The same of a lab whose twins are virtual machines."""
     freebsd: str = ""
     """The release of FreeBSD as which the twins behave; empty: they are Debian servers."""
+    proxmox: str = ""
+    """The release of Proxmox VE that the twins can be made nodes of; empty: none."""
     owner: int | None = None
     """Pid of who brings the lab up, or of the tests that use it: without it the lab has no reason to be."""
     owner_started: int | None = None
@@ -81,10 +83,12 @@ class Lab:
         say: Callable[[str], None] = _say,
         kind: str = "",
         freebsd: str = "",
+        proxmox: str = "",
     ) -> None:
         """kind: what up() makes; unless given it is that of the environment's TWIN_LAB_KIND, or container.
 
         freebsd: the release as which the twins shall behave, if they shall, as TWIN_LAB_FREEBSD has it else.
+        proxmox: the release of Proxmox VE that is to be installed on them, as TWIN_LAB_PROXMOX has it else.
         A lab that is up knows what it is made of.
         """
         kind = kind or os.environ.get("TWIN_LAB_KIND") or CONTAINER
@@ -102,6 +106,14 @@ class Lab:
             releases = " or ".join(build_freebsd.RELEASES)
             raise LabError(
                 f"a FreeBSD server is a container and of release {releases}, not {self._freebsd!r}"
+            )
+        self._proxmox = proxmox or os.environ.get("TWIN_LAB_PROXMOX", "")
+        if self._proxmox and (
+            kind != CONTAINER or self._freebsd or self._proxmox not in build_proxmox.RELEASES
+        ):
+            releases = " or ".join(build_proxmox.RELEASES)
+            raise LabError(
+                f"a node of Proxmox VE is a container with Debian and of release {releases}, not {self._proxmox!r}"
             )
         self.say, self._kind = say, kind
         absent = f"{name} is not up; bring it up with: python3 -m tests.lab up --name {name}"
@@ -137,8 +149,12 @@ class Lab:
         image = build_vm.ready() if self._kind == VM else None
         with self._changing() as state:
             state.root, state.image, state.freebsd = str(root), str(image or ""), self._freebsd
+            state.proxmox = self._proxmox
+        (self.work / "hosts").write_text(hosts_file("control"))
         self.say(f"{self.name}: namespaces and bridges")
         self._room.open((image or root) / "tools", build.cache_folder())
+        if self._proxmox:
+            proxmox.open_office(self.work, self.command, self._proxmox)
         self.say(f"{self.name}: {', '.join(SERVERS)}")
         self._make_key(image)
         self._each(SERVERS, lambda box: box.set_up())
@@ -173,6 +189,7 @@ class Lab:
             "name": self.name,
             "kind": state.kind,
             "freebsd": state.freebsd,
+            "proxmox": state.proxmox,
             "up": state.up and is_open,
             "work": str(self.work),
             "cut": state.cut,
@@ -318,6 +335,8 @@ class Lab:
             return VirtualMachine(host, self._room, Path(state.image))
         if state.freebsd and host.name != "witness":
             return FreebsdServer(host, self._room, Path(state.root), self.key, state.freebsd)
+        if state.proxmox:
+            return proxmox.ProxmoxServer(host, self._room, Path(state.root), self.key, state.proxmox)
         return Container(host, self._room, Path(state.root), self.key)
 
     def _state(self) -> State:
@@ -391,13 +410,17 @@ class Lab:
         keys = [(host, self._box(host.name).host_key().split()[:2]) for host in SERVERS.values()]
         known = (f"{host.name},{host.address} {' '.join(key)}\n" for host, key in keys)
         self.known_hosts.write_text("".join(known))
-        sources = {"lab_repository": self.repository}
+        sources: dict[str, Path | str] = {"lab_repository": self.repository}
         if self._state().freebsd:
             made = build_freebsd.ready(Path(self._state().root)) / build_freebsd.DISTRIBUTIONS
             sources["lab_distributions"] = self.work / "distributions"
             shutil.copytree(made, sources["lab_distributions"], dirs_exist_ok=True)
+        if release := self._state().proxmox:
+            sources["lab_proxmox_key"] = build_proxmox.ready(release) / build_proxmox.KEYRING
+            sources["lab_proxmox_repository"] = f"file:/{proxmox.REPOSITORY}"
+            sources["lab_proxmox_suite"] = build_proxmox.suite(release)
+            sources["lab_root_password"] = proxmox.PASSWORD
         self.inventory().write_text(inventory(self.key, self.known_hosts, sources))
-        (self.work / "hosts").write_text(hosts_file("control"))
 
     def _boot(self, names: Iterable[str]) -> None:
         """Power servers on and wait until each has started and greets over ssh where a cable lets it."""

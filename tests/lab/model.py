@@ -139,10 +139,10 @@ def server_files(host: Server, machine_id: str, authorized_keys: str) -> dict[st
     }
 
 
-def inventory(key: Path, known_hosts: Path, sources: Mapping[str, Path]) -> str:
+def inventory(key: Path, known_hosts: Path, sources: Mapping[str, Path | str]) -> str:
     """A static Ansible inventory of the servers, in INI form.
 
-    :param sources: where the contents of machines' images come from, by variable: the lab reaches no mirror.
+    :param sources: what is handed to roles and tests, by variable: the lab reaches no mirror.
     """
     lines = ["[twin]", "castor", "pollux", "", "[voter]", "witness", "", "[all:vars]", "ansible_user=root"]
     lines += ["ansible_python_interpreter=/usr/bin/python3", f"ansible_ssh_private_key_file={key}"]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the commands have in common: their options, the request behind them, what becomes of a refusal.
+"""What pvesh(1), pct(1) and qm(1) have in common: their options, the request behind them, what becomes of a refusal.
 
 Rests on: PVE::JSONSchema::get_options and PVE::CLIHandler (pve-common) for options, PVE::RESTEnvironment
 for tasks, which a command waits for and whose log it prints, and cli.jsonl of the recordings: what Perl dies
@@ -10,31 +10,22 @@ of ends with status 255, with the number of the system's error (2) where a confi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from tests.doubles.pve import schema
-from tests.doubles.pve.api import Api, Response
+from tests.doubles.pve.api import Response
 from tests.doubles.pve.cli import Output
+from tests.doubles.pve.cli.requests import DIED
 from tests.doubles.pve.tasks import UPID
 from tests.doubles.pve.world import World
 
-DIED, MISSING = 255, 2
+MISSING = 2
+"""The number of the system's error: no such file."""
 
 
 class Misused(Exception):
     """The words fit no command; the text is that of PVE, without its usage."""
-
-
-@contextmanager
-def on(world: World, node: str) -> Iterator[Api]:
-    """The API of a node, whichever node of its cluster the world speaks for."""
-    usual, world.local = world.local, node
-    try:
-        yield Api(world)
-    finally:
-        world.local = usual
 
 
 def parsed(method: schema.Method, words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.doubles.pve import schema
-from tests.doubles.pve.access import ROOT
 from tests.doubles.pve.api import normal
-from tests.doubles.pve.cli import Output
-from tests.doubles.pve.cli import common
+from tests.doubles.pve.cli import Output, common
+from tests.doubles.pve.cli.requests import request
 from tests.doubles.pve.world import World
 
 VERBS = {"get": "GET", "create": "POST", "set": "PUT", "delete": "DELETE"}
@@ -31,7 +30,7 @@ def run(world: World, node: str, argv: Sequence[str], stdin: bytes = b"") -> Out
     (verb, path), words = argv[:2], list(argv[2:])
     form, words = formatted(words)
     if verb == "ls":
-        return listing(world, path)
+        return listing(world, node, path)
     found = schema.of(world.release).find(VERBS[verb], normal(path))
     if found is None:
         return Output(1, err=f"No '{verb}' handler defined for '{path}'\n")
@@ -40,8 +39,7 @@ def run(world: World, node: str, argv: Sequence[str], stdin: bytes = b"") -> Out
         _alone, options = common.parsed(found[0], words)
     except common.Misused as wrong:
         return Output(common.DIED, err=f"{wrong}{usage}\n")
-    with common.on(world, node) as api:
-        answer = api.request(VERBS[verb], path, options, ROOT)
+    answer = request(world, node, VERBS[verb], path, options)
     if answer.status != 200:
         return common.refused(answer, usage)
     log, _problem = common.finished(world, answer.data)
@@ -92,10 +90,9 @@ def table(columns: list[str], rows: list[dict[str, Any]]) -> str:
     return "\n".join([*head, body, border("└", "─", "┴", "┘"), ""])
 
 
-def listing(world: World, path: str) -> Output:
+def listing(world: World, node: str, path: str) -> Output:
     """`pvesh ls`: what is below, and what can be done with it."""
-    with common.on(world, world.local) as api:
-        answer = api.request("GET", path, {}, ROOT)
+    answer = request(world, node, "GET", path, {})
     if answer.status != 200 or not isinstance(answer.data, list):
         return Output(common.DIED, err=f"path '{path}' does not have child links\n")
     every = schema.of(world.release)

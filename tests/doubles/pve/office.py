@@ -1,0 +1,277 @@
+# SPDX-FileCopyrightText: 2026 twin.datacenter contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The office: the one process that has the state of all nodes of a lab, which outlives each of them.
+
+Each server has a folder of three sockets: `node`, to which its agent keeps a connection, `api`, HTTP as behind
+pveproxy, and `cli`, its commands. Through which folder a request comes says which node it is.
+
+* A node is what was installed on a server: an agent that tells of another installation begins a new world. As
+  long as its agent is there it is online; a start of the server (another first process) finds its guests stopped,
+  and begins those with `onboot`. The witness has an agent of its own, and votes while that is there.
+* Nodes that joined share one state. What a join takes over once is kept in common by `share`.
+* Containers are made real on their server by `reality`, after every request and as time passes.
+
+    python3 -m tests.doubles.pve.office FOLDER '{"release": "9.2", "password": …, "servers": {NAME: [ADDRESS …]}}'
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import importlib
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from tests.doubles.pve.access import ROOT, User
+from tests.doubles.pve.api import Api, Response
+from tests.doubles.pve.areas import lxc, qemu
+from tests.doubles.pve.areas.cluster_config import OWN
+from tests.doubles.pve.cli import Output
+from tests.doubles.pve.cli.pvecm import Witness
+from tests.doubles.pve.clock import Clock
+from tests.doubles.pve.reality import Agent, Reality
+from tests.doubles.pve.server import Door
+from tests.doubles.pve.world import World, single
+
+VOTER = "witness"
+PATIENCE = 1.5
+"""Seconds that an agent may be away, for it may only be started anew."""
+PAUSE = 0.2
+"""Seconds between two looks at what has become due."""
+LINE = 64 * 1024**2
+COMMANDS = ("ha-manager", "pct", "pvecm", "pvesh", "pveversion", "qm")
+
+
+@dataclass
+class Member:
+    """A server: what is installed on it, and whether it is there."""
+
+    name: str
+    addresses: list[str]
+    folder: Path
+    installation: str = ""
+    boot: str = ""
+    agent: Agent | None = None
+    world: World | None = None
+    api: Api | None = None
+    reality: Reality = field(default_factory=Reality)
+
+
+class Peers:
+    """The nodes that another can reach, by address or name."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+
+    def get(self, host: str) -> World | None:
+        for member in self.office.members.values():
+            if host in (member.name, *member.addresses) and member.agent is not None:
+                return member.world
+        return None
+
+
+class Entrance(Door):
+    """The API of one server."""
+
+    def __init__(self, office: Office, member: Member) -> None:
+        self.office, self.member, self.latency = office, member, 0.0
+
+    async def answer(self, request: web.Request) -> Response:
+        if self.member.api is None or self.member.world is None:
+            return Response(596, "Connection refused", "")
+        self.api = self.member.api
+        await self.office.look(self.member)
+        answer = await super().answer(request)
+        self.office.share(self.member.world)
+        await self.office.follow()
+        return answer
+
+
+class Office:
+    def __init__(
+        self, folder: Path, release: str, password: str, servers: dict[str, list[str]], speed: float
+    ) -> None:
+        self.folder, self.release, self.password = folder, release, password
+        self.clock = Clock(speed)
+        self.members = {name: Member(name, addresses, folder / name) for name, addresses in servers.items()}
+        self.busy = asyncio.Lock()
+
+    async def serve(self) -> None:
+        for member in self.members.values():
+            member.folder.mkdir(parents=True, exist_ok=True)
+            member.folder.chmod(0o700)
+            await asyncio.start_unix_server(self.meet, member.folder / "node", limit=LINE)
+            await asyncio.start_unix_server(self.take, member.folder / "cli", limit=LINE)
+            runner = web.AppRunner(Entrance(self, member).application(), access_log=None)
+            await runner.setup()
+            await web.UnixSite(runner, str(member.folder / "api")).start()
+        (self.folder / "ready").touch()
+        while True:
+            await asyncio.sleep(PAUSE)
+            try:
+                await self.go_on()
+            except Exception:
+                traceback.print_exc()
+
+    # --- who is there ---
+
+    def member_of(self, writer: asyncio.StreamWriter) -> Member:
+        return self.members[Path(writer.get_extra_info("sockname")).parent.name]
+
+    async def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The connection of an agent, until it ends."""
+        member = self.member_of(writer)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            told = json.loads(await reader.readline() or "{}")
+            if not told:
+                return
+            agent = member.agent = Agent(reader, writer)
+            listening = asyncio.create_task(agent.listen())
+            if member.name != VOTER:
+                await self.arrive(member, told)
+            agent.tell({"welcome": member.name})
+            await listening
+            await asyncio.sleep(PATIENCE)
+            if member.agent is agent:
+                member.agent = None
+                self.count()
+        writer.close()
+
+    async def arrive(self, member: Member, told: dict[str, Any]) -> None:
+        if member.world is None or member.installation != told["installation"]:
+            member.installation, member.boot = told["installation"], told["boot"]
+            member.world = self.install(member)
+            member.api = Api(member.world)
+            member.reality = Reality()
+        world, node = member.world, member.world.nodes[member.name]
+        node.fingerprint = told["fingerprint"]
+        node.facts["qdevice"] = bool(told.get("qdevice"))
+        self.count()
+        if member.boot != told["boot"]:
+            member.boot = told["boot"]
+            member.reality.running.clear()
+            self.start_guests(world, member.name)
+
+    def install(self, member: Member) -> World:
+        """A node that stands alone."""
+        world = single(member.name, release=self.release, clock=self.clock)
+        world.nodes[member.name].ip = member.addresses[0]
+        world.access.users[ROOT] = User(password=self.password)
+        world.facts["peers"] = Peers(self)
+        return world
+
+    def start_guests(self, world: World, node: str) -> None:
+        """What pve-guests does at a start; what the HA manager looks after is its own."""
+        for guest in world.guests.values():
+            if guest.node != node:
+                continue
+            guest.status, guest.paused, guest.held_by = "stopped", False, None
+            wanted = guest.config.get("onboot") and not guest.template and not guest.lock
+            if wanted and guest.vmid not in world.managed_guests() and world.quorate:
+                (lxc if guest.kind == "lxc" else qemu).boot(world, guest)
+
+    def worlds(self) -> Iterator[World]:
+        """One of each state: joined nodes share theirs."""
+        seen: set[int] = set()
+        for member in self.members.values():
+            if member.world is not None and id(member.world.nodes) not in seen:
+                seen.add(id(member.world.nodes))
+                yield member.world
+
+    def count(self) -> None:
+        """Which nodes are online, and whether the witness gives its vote."""
+        voter = self.members.get(VOTER)
+        voting = voter is not None and voter.agent is not None
+        for world in self.worlds():
+            for name, node in world.nodes.items():
+                member = self.members.get(name)
+                here = member is not None and member.world is not None and member.world.nodes is world.nodes
+                node.online = here and member.agent is not None
+            world.facts["witnesses"] = {
+                address: Witness(qnetd=voting, open=voting) for address in (voter.addresses if voter else ())
+            }
+            if world.qdevice:
+                world.qdevice["online"] = voting
+
+    def share(self, source: World) -> None:
+        """What one node of a cluster wrote is that of all."""
+        for member in self.members.values():
+            if member.world is None or member.world is source or member.world.nodes is not source.nodes:
+                continue
+            for each in fields(World):
+                if each.name not in OWN:
+                    setattr(member.world, each.name, getattr(source, each.name))
+
+    # --- as time passes ---
+
+    async def go_on(self) -> None:
+        self.count()
+        for world in self.worlds():
+            Api(world).catch_up()
+            self.share(world)
+        await self.follow()
+
+    async def follow(self) -> None:
+        """Lets reality become what the state says."""
+        async with self.busy:
+            for world in list(self.worlds()):
+                there = {
+                    name: (member.agent, member.reality)
+                    for name, member in self.members.items()
+                    if member.world is not None and member.world.nodes is world.nodes and member.agent is not None
+                }
+                await reality_of(world, there)
+
+    async def look(self, member: Member) -> None:
+        """Lets the state know of what lies on the server."""
+
+    # --- commands ---
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A command of a node: its words come, what it leaves goes back."""
+        member = self.member_of(writer)
+        with contextlib.suppress(OSError, ValueError):
+            asked = json.loads(await reader.readline())
+            try:
+                answer = await self.command(member, asked)
+            except Exception:
+                answer = Output(255, err=traceback.format_exc())
+            writer.write(json.dumps({**vars(answer)}).encode())
+            await writer.drain()
+        writer.close()
+
+    async def command(self, member: Member, asked: dict[str, Any]) -> Output:
+        if member.world is None or member.agent is None:
+            return Output(111, err="ipcc_send_rec[1] failed: Connection refused\n")
+        await self.look(member)
+        world, stdin = member.world, base64.b64decode(asked.get("stdin", ""))
+        if asked["program"] not in COMMANDS:
+            return Output(127, err=f"{asked['program']}: command not found\n")
+        program = importlib.import_module(f"tests.doubles.pve.cli.{asked['program'].replace('-', '_')}")
+        Api(world).catch_up()
+        answer: Output = program.run(world, member.name, asked["argv"], stdin)
+        self.share(world)
+        self.count()
+        await self.follow()
+        return answer
+
+
+async def reality_of(world: World, there: dict[str, tuple[Agent, Reality]]) -> None:
+    """Nothing of a guest is real yet."""
+
+
+def main() -> None:
+    folder, settings = Path(sys.argv[1]), json.loads(sys.argv[2])
+    asyncio.run(Office(folder, **settings).serve())
+
+
+if __name__ == "__main__":
+    main()
