@@ -71,13 +71,23 @@ def packages(release: str) -> dict[str, Package]:
         "qemu-server": Package("9.1.4", ("pve-cluster",)),
         "pve-manager": Package(
             VERSIONS[release],
-            ("libpve-storage-perl", "pve-cluster", "pve-container", "pve-firewall", "pve-ha-manager", "qemu-server"),
+            (
+                "libpve-storage-perl",
+                "pve-cluster",
+                "pve-container",
+                "pve-firewall",
+                "pve-ha-manager",
+                "qemu-server",
+            ),
         ),
-        "proxmox-ve": Package(f"{release}.0", ("proxmox-default-kernel", "pve-manager", "pve-qemu-kvm", "zfs-fuse")),
+        "proxmox-ve": Package(
+            f"{release}.0", ("proxmox-default-kernel", "pve-manager", "pve-qemu-kvm", "zfs-fuse")
+        ),
         "proxmox-kernel-helper": Package("9.0.4"),
         "proxmox-default-kernel": Package("2.0.1", (f"proxmox-kernel-{series}",)),
         f"proxmox-kernel-{series}": Package(
-            newer, (f"proxmox-kernel-{newer}-pve-signed | proxmox-kernel-{newer}-pve", "proxmox-kernel-helper")
+            newer,
+            (f"proxmox-kernel-{newer}-pve-signed | proxmox-kernel-{newer}-pve", "proxmox-kernel-helper"),
         ),
         **{
             f"proxmox-kernel-{kernel}-pve-signed": Package(
@@ -138,6 +148,8 @@ def _make_package(pool: Path, name: str, package: Package) -> None:
             shutil.copytree(FILES / name, root, dirs_exist_ok=True)
         for command in COMMANDS.get(name, ()):
             _write(root / "usr/sbin" / command, COMMAND.format(name=command), 0o755)
+        if name == "corosync-qdevice":
+            _write(root / "usr/sbin" / name, "#!/bin/sh\n", 0o755)
         if name.startswith("proxmox-kernel-") and name.endswith("-signed"):
             kernel = name.removeprefix("proxmox-kernel-").removesuffix("-signed")
             _write(root / f"boot/vmlinuz-{kernel}", "")
@@ -147,7 +159,14 @@ def _make_package(pool: Path, name: str, package: Package) -> None:
         lines += [f"Depends: {', '.join(package.depends)}"] if package.depends else []
         _write(root / "DEBIAN/control", "\n".join([*lines, "Description: a stand-in of the lab", ""]))
         root.chmod(0o755)
-        words = ["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", root, pool / f"{name}_{package.version}_all.deb"]
+        words = [
+            "dpkg-deb",
+            "--root-owner-group",
+            "-Zgzip",
+            "--build",
+            root,
+            pool / f"{name}_{package.version}_all.deb",
+        ]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -180,7 +199,10 @@ def _stanza(out: Path, deb: Path) -> str:
 
 def _sums(root: Path, paths: Iterable[Path]) -> str:
     files = sorted(paths)
-    rows = [f" {hashlib.sha256(p.read_bytes()).hexdigest()} {p.stat().st_size} {p.relative_to(root)}" for p in files]
+    rows = [
+        f" {hashlib.sha256(p.read_bytes()).hexdigest()} {p.stat().st_size} {p.relative_to(root)}"
+        for p in files
+    ]
     return "\n" + "\n".join(rows)
 
 
@@ -190,7 +212,13 @@ def _sign(release: Path, keyring: Path) -> None:
         settings: Mapping[str, str] = {**os.environ, "GNUPGHOME": home}
         gpg = ["gpg", "--batch", "--quiet", "--yes", "--pinentry-mode", "loopback", "--passphrase", ""]
         for words in (
-            ["--quick-generate-key", "The lab's stand-in of Proxmox <nobody@example.org>", "ed25519", "sign", "0"],
+            [
+                "--quick-generate-key",
+                "The lab's stand-in of Proxmox <nobody@example.org>",
+                "ed25519",
+                "sign",
+                "0",
+            ],
             ["--digest-algo", "SHA512", "--clearsign", "--output", release.with_name("InRelease"), release],
             ["--output", keyring, "--export"],
         ):

@@ -29,6 +29,7 @@ OFFICE, REPOSITORY = "srv/pve", "srv/proxmox"
 FILES = {
     # The lab's zfs-fuse and LXC want these (docs/lab.md); dpkg keeps what is there.
     "etc/dpkg/dpkg.cfg.d/lab": "force-confold\n",
+    **dict.fromkeys(("etc/subuid", "etc/subgid"), "root:100000:65536\n"),
     "etc/default/lxc-net": 'USE_LXC_BRIDGE="false"\n',
     "etc/systemd/system/zfs-fuse.service.d/lab.conf": """[Service]
 Type=simple
@@ -106,5 +107,7 @@ def open_office(work: Path, command: Callable[..., list[str]], release: str) -> 
     while not (folder / "ready").exists():
         if office.poll() is not None:
             last = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]
-            raise LabError(f"the office of the double of Proxmox VE ended: {last}; the tools of `make venv` have what it wants")
+            raise LabError(
+                f"the office of the double of Proxmox VE ended: {last}; the tools of `make venv` have what it wants"
+            )
         time.sleep(0.05)

@@ -24,7 +24,7 @@ import json
 import sys
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from tests.doubles.pve.areas.cluster_config import OWN
 from tests.doubles.pve.cli import Output
 from tests.doubles.pve.cli.pvecm import Witness
 from tests.doubles.pve.clock import Clock
+from tests.doubles.pve import reality
 from tests.doubles.pve.reality import Agent, Reality
 from tests.doubles.pve.server import Door
 from tests.doubles.pve.world import World, single
@@ -46,6 +47,8 @@ PATIENCE = 1.5
 """Seconds that an agent may be away, for it may only be started anew."""
 PAUSE = 0.2
 """Seconds between two looks at what has become due."""
+WATCH = 10
+"""Of how many of those looks one is for containers that ended by themselves."""
 LINE = 64 * 1024**2
 COMMANDS = ("ha-manager", "pct", "pvecm", "pvesh", "pveversion", "qm")
 
@@ -56,13 +59,15 @@ class Member:
 
     name: str
     addresses: list[str]
-    folder: Path
+    reality: Reality
     installation: str = ""
     boot: str = ""
-    agent: Agent | None = None
     world: World | None = None
     api: Api | None = None
-    reality: Reality = field(default_factory=Reality)
+
+    @property
+    def agent(self) -> Agent | None:
+        return self.reality.agent
 
 
 class Peers:
@@ -101,18 +106,21 @@ class Office:
     ) -> None:
         self.folder, self.release, self.password = folder, release, password
         self.clock = Clock(speed)
-        self.members = {name: Member(name, addresses, folder / name) for name, addresses in servers.items()}
+        self.members = {
+            name: Member(name, addresses, Reality(folder / name)) for name, addresses in servers.items()
+        }
+        self.rounds = 0
         self.busy = asyncio.Lock()
 
     async def serve(self) -> None:
         for member in self.members.values():
-            member.folder.mkdir(parents=True, exist_ok=True)
-            member.folder.chmod(0o700)
-            await asyncio.start_unix_server(self.meet, member.folder / "node", limit=LINE)
-            await asyncio.start_unix_server(self.take, member.folder / "cli", limit=LINE)
+            place = member.reality.folder
+            place.mkdir(mode=0o700, exist_ok=True)
+            await asyncio.start_unix_server(self.meet, place / "node", limit=LINE)
+            await asyncio.start_unix_server(self.take, place / "cli", limit=LINE)
             runner = web.AppRunner(Entrance(self, member).application(), access_log=None)
             await runner.setup()
-            await web.UnixSite(runner, str(member.folder / "api")).start()
+            await web.UnixSite(runner, str(place / "api")).start()
         (self.folder / "ready").touch()
         while True:
             await asyncio.sleep(PAUSE)
@@ -133,7 +141,7 @@ class Office:
             told = json.loads(await reader.readline() or "{}")
             if not told:
                 return
-            agent = member.agent = Agent(reader, writer)
+            agent = member.reality.agent = Agent(reader, writer)
             listening = asyncio.create_task(agent.listen())
             if member.name != VOTER:
                 await self.arrive(member, told)
@@ -141,7 +149,7 @@ class Office:
             await listening
             await asyncio.sleep(PATIENCE)
             if member.agent is agent:
-                member.agent = None
+                member.reality.agent = None
                 self.count()
         writer.close()
 
@@ -150,7 +158,7 @@ class Office:
             member.installation, member.boot = told["installation"], told["boot"]
             member.world = self.install(member)
             member.api = Api(member.world)
-            member.reality = Reality()
+            member.reality = Reality(member.reality.folder, member.agent)
         world, node = member.world, member.world.nodes[member.name]
         node.fingerprint = told["fingerprint"]
         node.facts["qdevice"] = bool(told.get("qdevice"))
@@ -217,21 +225,31 @@ class Office:
         for world in self.worlds():
             Api(world).catch_up()
             self.share(world)
+        self.rounds += 1
+        if self.rounds % WATCH == 0:
+            async with self.busy:
+                for world in list(self.worlds()):
+                    await reality.attempt(reality.watch(world, self.servers(world)))
         await self.follow()
+
+    def servers(self, world: World) -> dict[str, Reality]:
+        """The servers whose nodes are of this world."""
+        return {
+            name: member.reality
+            for name, member in self.members.items()
+            if member.world is not None and member.world.nodes is world.nodes
+        }
 
     async def follow(self) -> None:
         """Lets reality become what the state says."""
         async with self.busy:
             for world in list(self.worlds()):
-                there = {
-                    name: (member.agent, member.reality)
-                    for name, member in self.members.items()
-                    if member.world is not None and member.world.nodes is world.nodes and member.agent is not None
-                }
-                await reality_of(world, there)
+                await reality.follow(world, self.servers(world))
 
     async def look(self, member: Member) -> None:
         """Lets the state know of what lies on the server."""
+        if member.world is not None:
+            await reality.attempt(reality.look(member.world, member.name, member.reality))
 
     # --- commands ---
 
@@ -262,10 +280,6 @@ class Office:
         self.count()
         await self.follow()
         return answer
-
-
-async def reality_of(world: World, there: dict[str, tuple[Agent, Reality]]) -> None:
-    """Nothing of a guest is real yet."""
 
 
 def main() -> None:

@@ -81,7 +81,9 @@ def copy(
     form = "cloudinit" if "cloudinit" in volume.volid else (kind or volume.format)
     if form in ("qcow2", "vmdk") and world.storage(storage, target or node)["type"] not in FILES - {"btrfs"}:
         form = "raw"
-    return allocate(world, target or node, storage, guest, volume.size, form)
+    made = allocate(world, target or node, storage, guest, volume.size, form)
+    made.origin = volume.volid
+    return made
 
 
 def link(world: World, node: str, base: Volume, guest: Guest) -> Volume:
@@ -92,13 +94,14 @@ def link(world: World, node: str, base: Volume, guest: Guest) -> Volume:
     clone = Volume(
         volid, base.size, form, base.content, guest.vmid, int(world.clock.now()), parent=base.volid
     )
+    clone.origin = base.volid
     world.volumes[world.place(node, volid)] = clone
     return clone
 
 
 def rename(world: World, node: str, volume: Volume, volid: str) -> Volume:
     del world.volumes[world.place(node, volume.volid)]
-    renamed = replace(volume, volid=volid)
+    renamed = replace(volume, volid=volid, origin=volume.volid)
     world.volumes[world.place(node, volid)] = renamed
     return renamed
 

@@ -130,6 +130,8 @@ class Volume:
     notes: str | None = None
     protected: bool = False
     parent: str | None = None
+    origin: str | None = None
+    """What it was filled from: an archive, or another volume."""
     config: str | None = None
     """A backup: the configuration in it, as JSON."""
 

@@ -213,6 +213,9 @@ def creation(
         for key in list(built):
             value = built[key] if key in ("unprivileged",) else guests.stored(world, guest, key, built[key])
             built[key] = guests.allocated(world, guest, key, value)
+        root = world.volume(guest.node, root_volume(built))
+        if root is not None:
+            root.origin = archive
         task.log(f"extracting archive '/var/lib/vz/template/cache/{archive.rpartition('/')[2]}'")
         task.log("Total bytes read: 2027520 (2.0MiB, 111MiB/s)")
         task.log("Detected container architecture: amd64")
@@ -226,6 +229,10 @@ def creation(
         world.access.pools[call["pool"]].guests.add(guest.vmid)
     if call["start"]:
         boot(world, guest)
+
+
+def root_volume(config: dict[str, Any]) -> str:
+    return guests.first(str(config.get("rootfs", "")))
 
 
 def drop(world: World, guest: Guest) -> None:

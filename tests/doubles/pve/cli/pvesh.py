@@ -98,7 +98,9 @@ def listing(world: World, node: str, path: str) -> Output:
     every = schema.of(world.release)
     out = []
     for entry in answer.data:
-        name = str(next(value for key, value in entry.items() if key in ("subdir", "name", "vmid", "node", "id")))
+        name = str(
+            next(value for key, value in entry.items() if key in ("subdir", "name", "vmid", "node", "id"))
+        )
         found = every.lookup(f"{normal(path)}/{name}")
         can = "".join(letter if found and verb in found[1] else "-" for verb, letter in LETTERS.items())
         out.append(f"{'D' + can:<12} {name}\n")
