@@ -35,7 +35,7 @@ demo: venv ## two servers, a witness, machines on them, one moves; PLATFORM=free
 .PHONY: test
 test: venv ## every test; the exit status is the verdict
 	@rm -rf build/coverage
-	@$(MAKE) -j2 stage-lint stage-unit stage-sanity stage-fire stage-fire-freebsd stage-playbooks stage-playbooks-freebsd stage-freebsd stage-integration stage-molecule stage-molecule-freebsd
+	@$(MAKE) -j2 stage-lint stage-unit stage-sanity stage-fire stage-fire-freebsd stage-playbooks stage-playbooks-freebsd stage-freebsd stage-proxmox stage-integration stage-molecule stage-molecule-freebsd
 	@$(MAKE) stage-coverage
 	@$(MAKE) down
 
@@ -101,6 +101,7 @@ FIRE := tests/integration/test_move_under_fire.py
 PLAYBOOKS := tests/integration/test_playbooks.py
 PLAYBOOKS_FREEBSD := tests/integration/test_playbooks_freebsd.py
 FREEBSD := $(filter-out $(PLAYBOOKS_FREEBSD),$(wildcard tests/integration/test_*freebsd*.py)) tests/integration/test_jail.py
+PROXMOX := $(wildcard tests/integration/test_proxmox_*.py)
 ON_BOTH := tests/integration/test_connection_machine.py tests/integration/test_machine_image.py
 PYTEST = coverage run --data-file=build/coverage/data.$@ -m pytest
 
@@ -120,6 +121,7 @@ down: ## take every lab down that is made here
 	$(LAB) down --name molecule
 	$(LAB) down --name molecule-freebsd
 	$(LAB) down --name freebsd
+	$(LAB) down --name proxmox
 
 .PHONY: fire
 fire: venv ## the move, killed, cut and powered off at every step
@@ -140,7 +142,7 @@ playbooks-freebsd: venv ## the same with five jails, on servers that behave as F
 
 .PHONY: integration
 integration: lab ## modules and plugins on the lab, and the lab itself
-	$(LAB) run -- $(PYTEST) tests/integration $(addprefix --ignore=,$(FIRE) $(PLAYBOOKS) $(PLAYBOOKS_FREEBSD) $(FREEBSD))
+	$(LAB) run -- $(PYTEST) tests/integration $(addprefix --ignore=,$(FIRE) $(PLAYBOOKS) $(PLAYBOOKS_FREEBSD) $(FREEBSD) $(PROXMOX))
 	pytest tests/lab
 
 # Its name is known to the lab of every tool that a test starts.
@@ -149,6 +151,12 @@ freebsd: export TWIN_LAB = freebsd
 freebsd: venv ## what runs on FreeBSD, on servers that behave as 14.3
 	$(LAB) up --name $(TWIN_LAB) --freebsd 14.3
 	$(LAB) run --name $(TWIN_LAB) -- $(PYTEST) $(FREEBSD) $(ON_BOTH)
+
+proxmox: export TWIN_LAB = proxmox
+.PHONY: proxmox
+proxmox: venv ## what runs on nodes of Proxmox VE, on servers that become such
+	$(LAB) up --name $(TWIN_LAB) --proxmox 9.2
+	$(LAB) run --name $(TWIN_LAB) -- $(PYTEST) $(PROXMOX)
 
 SEQUENCE = [check, converge, idempotence, check, verify]
 # What is announced there, and a second run, are seen by the playbooks.

@@ -52,6 +52,16 @@ def freebsd(lab: Lab) -> Lab:
     return lab
 
 
+@pytest.fixture(scope="session")
+def proxmox(lab: Lab) -> Lab:
+    """The lab, if its servers can be made nodes of Proxmox VE."""
+    if not lab.status()["proxmox"]:
+        pytest.skip(
+            "this lab has no repository of Proxmox VE; python3 -m tests.lab up --proxmox 9.2 makes one"
+        )
+    return lab
+
+
 @pytest.fixture
 def castor(lab: Lab) -> LabHost:
     return LabHost(lab, "castor")

@@ -99,7 +99,11 @@ RECEIVE = """
 set -e
 dataset=$1 path=$2 file=$3 form=$4
 if [ "$form" = zfs ]; then
-    zfs list -H -o name "$dataset" >/dev/null 2>&1 && zfs destroy -r "$dataset"
+    # FUSE lets go of a file system some moments after it was unmounted.
+    for moment in 1 2 3 4 5 6 7 8 9 10; do
+        zfs list -H -o name "$dataset" >/dev/null 2>&1 || break
+        zfs destroy -r "$dataset" 2>/dev/null || sleep 0.2
+    done
     zfs receive "$dataset" <"$file"
     zfs destroy "$dataset@__migration__"
 else
@@ -112,6 +116,10 @@ rm -f "$file"
 DROP = """
 dataset=$1 path=$2
 if [ -n "$dataset" ] && zfs list -H -o name "$dataset" >/dev/null 2>&1; then
+    for moment in 1 2 3 4 5 6 7 8 9; do
+        zfs destroy -r "$dataset" 2>/dev/null && exit
+        sleep 0.2
+    done
     zfs destroy -r "$dataset"
 else
     rm -rf "$path"
@@ -149,6 +157,7 @@ class Agent:
     writer: asyncio.StreamWriter
     waiting: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
     count: int = 0
+    ended: bool = False
 
     def tell(self, message: dict[str, Any]) -> None:
         self.writer.write(json.dumps(message).encode() + b"\n")
@@ -161,13 +170,14 @@ class Agent:
                 self.waiting.pop(answer["id"]).set_result(answer)
         except (OSError, ValueError):
             pass
+        self.ended = True
         for future in self.waiting.values():
             future.set_exception(Gone())
         self.waiting.clear()
 
     async def run(self, script: str, *words: object, stdin: str = "") -> str:
         """Runs a script of sh(1) on the server. Returns what it printed. Raises Failed, or Gone."""
-        if self.writer.is_closing():
+        if self.ended:
             raise Gone
         self.count += 1
         future = self.waiting[self.count] = asyncio.get_running_loop().create_future()
@@ -176,7 +186,7 @@ class Agent:
         )
         done = await future
         if done["rc"]:
-            raise Failed(f"{' '.join(map(str, words))}: {done['err'].strip() or done['rc']}")
+            raise Failed(f"{' '.join(map(str, words))}: {done['err'].partition(chr(10))[0] or done['rc']}")
         return str(done["out"])
 
 
