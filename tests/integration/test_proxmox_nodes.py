@@ -122,6 +122,7 @@ def test_a_guest_of_a_node_without_power_is_begun_on_the_other(nodes: Nodes) -> 
 
 def test_the_node_that_comes_back_finds_the_state_of_the_cluster(nodes: Nodes) -> None:
     nodes.lab.power("pollux", "on")
+    assert nodes.sh("pollux", "uname -r") == "6.17.13-1-pve\n"
     assert "Total votes:      3" in nodes.sh("pollux", "pvecm status")
     assert nodes.get("pollux", "/nodes/castor/lxc")[0]["status"] == "running"
     assert nodes.sh("pollux", "lxc-ls -1 --running") == ""

@@ -58,12 +58,15 @@ class Package:
 def packages(release: str) -> dict[str, Package]:
     """Every package of the repository of a release, by name."""
     series, older, newer = KERNELS[release]
-    empty = ("ifupdown2", "libpve-storage-perl", "open-iscsi", "postfix", "pve-firewall", "pve-qemu-kvm")
+    empty = ("ifupdown2", "open-iscsi", "postfix", "pve-firewall", "pve-qemu-kvm")
     return {
         **dict.fromkeys(empty, Package()),
         "corosync": Package("3.1.9-pve2"),
         "corosync-qdevice": Package("3.0.3-1", ("corosync",)),
         "corosync-qnetd": Package("3.0.3-1", ("python3",)),
+        "libpve-storage-perl": Package("9.0.18", ("zfsutils-linux",)),
+        # The lab's ZFS is zfs-fuse.
+        "zfsutils-linux": Package("2.4.0-pve1", ("zfs-fuse",)),
         "proxmox-archive-keyring": Package("4.0"),
         "pve-cluster": Package("9.0.7", ("corosync", "hostname", "openssl", "python3")),
         "pve-container": Package("6.0.18", ("busybox-static", "lxc", "pve-cluster")),
@@ -81,7 +84,7 @@ def packages(release: str) -> dict[str, Package]:
             ),
         ),
         "proxmox-ve": Package(
-            f"{release}.0", ("proxmox-default-kernel", "pve-manager", "pve-qemu-kvm", "zfs-fuse")
+            f"{release}.0", ("proxmox-default-kernel", "pve-manager", "pve-qemu-kvm")
         ),
         "proxmox-kernel-helper": Package("9.0.4"),
         "proxmox-default-kernel": Package("2.0.1", (f"proxmox-kernel-{series}",)),

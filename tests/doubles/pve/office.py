@@ -161,6 +161,7 @@ class Office:
             member.reality = Reality(member.reality.folder, member.agent)
         world, node = member.world, member.world.nodes[member.name]
         node.fingerprint = told["fingerprint"]
+        node.facts["kernel"] = told["kernel"]
         node.facts["qdevice"] = bool(told.get("qdevice"))
         self.count()
         if member.boot != told["boot"]:

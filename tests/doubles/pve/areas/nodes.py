@@ -67,17 +67,17 @@ def index(call: Call) -> Any:
 @handles("GET", "/nodes/{node}/status")
 def status(call: Call) -> Any:
     node = call.node()
-    used = node.memory // 8
+    used, kernel = node.memory // 8, node.facts.get("kernel", KERNEL)
     return {
         "uptime": uptime(call.world, node),
         "cpu": 0.05,
         "wait": 0,
         "idle": 0,
         "loadavg": ["0.10", "0.08", "0.05"],
-        "kversion": f"Linux {KERNEL} #1 SMP PREEMPT_DYNAMIC",
+        "kversion": f"Linux {kernel} #1 SMP PREEMPT_DYNAMIC",
         "current-kernel": {
             "sysname": "Linux",
-            "release": KERNEL,
+            "release": kernel,
             "version": "#1 SMP PREEMPT_DYNAMIC",
             "machine": "x86_64",
         },

@@ -14,5 +14,5 @@ from tests.doubles.pve.world import World
 
 def run(world: World, node: str, argv: Sequence[str], stdin: bytes = b"") -> Output:
     told = Api(world).request("GET", "/version").data
-    kernel = f"(running kernel: {platform.release()})"
+    kernel = f"(running kernel: {world.nodes[node].facts.get('kernel') or platform.release()})"
     return Output(0, f"pve-manager/{told['version']}/{told['repoid']} {kernel}\n")

@@ -18,6 +18,7 @@ from pathlib import Path
 OFFICE = "/srv/pve/node"
 CERTIFICATE = Path("/etc/pve/local/pve-ssl.pem")
 INSTALLATION = Path("/var/lib/pve-double/installation")
+KERNEL = Path("/proc/sys/kernel/osrelease")
 QDEVICE = Path("/usr/sbin/corosync-qdevice")
 
 
@@ -39,6 +40,7 @@ def hello():
         "installation": installation,
         "boot": boot(),
         "fingerprint": fingerprint(),
+        "kernel": KERNEL.read_text().strip(),
         "qdevice": QDEVICE.exists(),
     }
 
