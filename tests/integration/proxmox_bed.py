@@ -21,7 +21,8 @@ export DEBIAN_FRONTEND=noninteractive
 key=/usr/share/keyrings/proxmox-archive-keyring.gpg
 cp /srv/proxmox/proxmox-release.gpg "$key"
 . /etc/os-release
-printf '%s\\n' 'Types: deb' 'URIs: file:/srv/proxmox' "Suites: $VERSION_CODENAME" 'Components: pve-no-subscription' \
+printf '%s\\n' 'Types: deb' 'URIs: file:/srv/proxmox' "Suites: $VERSION_CODENAME" \\
+    'Components: pve-no-subscription' \
     "Signed-By: $key" >/etc/apt/sources.list.d/proxmox.sources
 apt-get -qq update
 apt-get -qq install -y --no-install-recommends "$@" >/dev/null

@@ -92,8 +92,8 @@ def _ports(options: argparse.Namespace) -> tuple[Port, ...]:
 
 def act(options: argparse.Namespace, rest: Sequence[str]) -> None:
     """Do what the command line says. Raises LabError."""
-    made_of = {what: getattr(options, what, "") for what in ("kind", "freebsd", "proxmox")}
-    lab = Lab(options.name, options.work, **made_of)
+    kind, freebsd, proxmox = (getattr(options, what, "") for what in ("kind", "freebsd", "proxmox"))
+    lab = Lab(options.name, options.work, kind=kind, freebsd=freebsd, proxmox=proxmox)
     match options.verb:
         case "up":
             lab.up(options.owner)

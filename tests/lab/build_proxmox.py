@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A repository as that of Proxmox VE, of packages of our own with its names, signed with a key of its own.
 
-Most are empty; some bring the few programs by which a server becomes a node of the double (proxmox_files, a folder
-for each). Names, and which package wants which, are those of the control files of Proxmox's packages; versions
-are made up but for that of pve-manager. Made by dpkg-deb and gpg, cached as the lab's other builds are.
+Most are empty; some bring the few programs by which a server becomes a node of the double (proxmox_files, a
+folder for each). Names, and which package wants which, are those of the control files of Proxmox's
+packages; versions are made up but for that of pve-manager. Made by dpkg-deb and gpg, cached as the lab's other builds are.
 """
 
 from __future__ import annotations
@@ -83,9 +83,7 @@ def packages(release: str) -> dict[str, Package]:
                 "qemu-server",
             ),
         ),
-        "proxmox-ve": Package(
-            f"{release}.0", ("proxmox-default-kernel", "pve-manager", "pve-qemu-kvm")
-        ),
+        "proxmox-ve": Package(f"{release}.0", ("proxmox-default-kernel", "pve-manager", "pve-qemu-kvm")),
         "proxmox-kernel-helper": Package("9.0.4"),
         "proxmox-default-kernel": Package("2.0.1", (f"proxmox-kernel-{series}",)),
         f"proxmox-kernel-{series}": Package(
@@ -162,7 +160,7 @@ def _make_package(pool: Path, name: str, package: Package) -> None:
         lines += [f"Depends: {', '.join(package.depends)}"] if package.depends else []
         _write(root / "DEBIAN/control", "\n".join([*lines, "Description: a stand-in of the lab", ""]))
         root.chmod(0o755)
-        words = [
+        words: list[str | Path] = [
             "dpkg-deb",
             "--root-owner-group",
             "-Zgzip",

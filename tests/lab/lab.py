@@ -113,7 +113,8 @@ class Lab:
         ):
             releases = " or ".join(build_proxmox.RELEASES)
             raise LabError(
-                f"a node of Proxmox VE is a container with Debian and of release {releases}, not {self._proxmox!r}"
+                f"a node of Proxmox VE is a container of Debian and of release {releases}, "
+                f"not {self._proxmox!r}"
             )
         self.say, self._kind = say, kind
         absent = f"{name} is not up; bring it up with: python3 -m tests.lab up --name {name}"

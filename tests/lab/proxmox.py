@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Servers that can become nodes of Proxmox VE: Debian servers beside the repository, and the office of the double."""
+"""Servers that can become nodes of Proxmox VE: Debian with its repository, and the office of the double."""
 
 from __future__ import annotations
 
@@ -108,6 +108,6 @@ def open_office(work: Path, command: Callable[..., list[str]], release: str) -> 
         if office.poll() is not None:
             last = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]
             raise LabError(
-                f"the office of the double of Proxmox VE ended: {last}; the tools of `make venv` have what it wants"
+                f"the office of the double of Proxmox VE ended: {last}; what it wants comes with `make venv`"
             )
         time.sleep(0.05)

@@ -24,6 +24,8 @@ The parts, each knowing only those above it:
     areas/*.py    one file per area of the API: its handlers
     cli/*.py      commands on a node: functions of the world
     server.py     Api over HTTPS; `python3 -m tests.doubles.pve` serves one
+    cli/*.py      the commands of a node, each a function of the world, the node, its words and its input
+    office.py     all nodes of a lab at once; reality.py makes their containers run (docs/lab.md)
     seeds*.py     the state that a recorded exchange shows
     fidelity.py   replays recordings: make fidelity
 

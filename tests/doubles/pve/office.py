@@ -2,16 +2,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The office: the one process that has the state of all nodes of a lab, which outlives each of them.
 
-Each server has a folder of three sockets: `node`, to which its agent keeps a connection, `api`, HTTP as behind
-pveproxy, and `cli`, its commands. Through which folder a request comes says which node it is.
+Each server has a folder of three sockets: `node`, to which its agent keeps a connection, `api`, HTTP as
+behind pveproxy, and `cli`, its commands. Through which folder a request comes says which node it is.
 
-* A node is what was installed on a server: an agent that tells of another installation begins a new world. As
-  long as its agent is there it is online; a start of the server (another first process) finds its guests stopped,
-  and begins those with `onboot`. The witness has an agent of its own, and votes while that is there.
+* A node is what was installed on a server: an agent that tells of another installation begins a new world.
+  As long as its agent is there it is online; a start of the server (another first process) finds its guests
+  stopped, and begins those with `onboot`. The witness has an agent of its own, and votes while that is there.
 * Nodes that joined share one state. What a join takes over once is kept in common by `share`.
 * Containers are made real on their server by `reality`, after every request and as time passes.
 
-    python3 -m tests.doubles.pve.office FOLDER '{"release": "9.2", "password": …, "servers": {NAME: [ADDRESS …]}}'
+What is not true of it: a cable that is cut parts no nodes, for corosync's links are not among the sockets;
+root's password is the lab's until the API changes it, whatever /etc/shadow says; /etc/pve has the node's
+certificate and no file of the state; the certificate is the node's own before and after a join; tickets of
+one node are none of the other's. Going back to a saved state of the lab brings back the servers and not
+their state here.
+
+    python3 -m tests.doubles.pve.office FOLDER '{"release": "9.2", "servers": {NAME: [ADDRESS, …]}, …}'
 """
 
 from __future__ import annotations
@@ -30,6 +36,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.doubles.pve import reality
 from tests.doubles.pve.access import ROOT, User
 from tests.doubles.pve.api import Api, Response
 from tests.doubles.pve.areas import lxc, qemu
@@ -37,7 +44,6 @@ from tests.doubles.pve.areas.cluster_config import OWN
 from tests.doubles.pve.cli import Output
 from tests.doubles.pve.cli.pvecm import Witness
 from tests.doubles.pve.clock import Clock
-from tests.doubles.pve import reality
 from tests.doubles.pve.reality import Agent, Reality
 from tests.doubles.pve.server import Door
 from tests.doubles.pve.world import World, single

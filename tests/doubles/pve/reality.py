@@ -3,16 +3,19 @@
 """What is real of the guests of a lab's nodes: containers that run, with their volumes.
 
 Rests on: PVE::LXC (pve-container) for names and places: /var/lib/lxc/VMID/config, the dataset
-POOL/subvol-VMID-disk-N of a zfspool, a folder below PATH/images elsewhere; an unprivileged container is shifted by
-100000; and on PVE::Storage::ZFSPoolPlugin for a transfer, which is a stream of a snapshot `__migration__`.
+POOL/subvol-VMID-disk-N of a zfspool, a folder below PATH/images elsewhere; an unprivileged container is
+shifted by 100000; and on PVE::Storage::ZFSPoolPlugin for a transfer, which is a stream of a snapshot
+`__migration__`.
 
-The state says what should be, `Reality` what is known to be; `follow` makes the one of the other: what should not
-run any more is ended, volumes are made, carried, copied and removed, then what should run is begun.
+The state says what should be, `Reality` what is known to be; `follow` makes the one of the other: what should
+not run any more is ended, volumes are made, carried, copied and removed, then what should run is begun.
 
-* An archive that lies on the server is extracted; of any other (the state knows of it, nobody wrote it) the root is
-  a BusyBox with an init that serves /srv by HTTP.
+* An archive that lies on the server is extracted; of any other (the state knows of it, nobody wrote it) the
+  root is a BusyBox with an init that serves /srv by HTTP.
 * A container's network is that of its net0 where the bridge is there, else none. Limits hold nobody back.
-* Whatever the state calls a raw file is a folder here. Where a server has no pool of that name, a dataset is one too.
+* Whatever the state calls a raw file is a folder here. Where a server has no pool of that name, so is a
+  dataset.
+* A stop, a shutdown and a reboot kill alike.
 * Snapshots, and what a backup holds, are only in the state; so is all of a virtual machine.
 """
 
@@ -56,7 +59,15 @@ else
     chroot . /bin/busybox --install -s /bin
     printf '%s\\n' 'root:x:0:0:root:/root:/bin/sh' >etc/passwd
     printf '%s\\n' 'root:x:0:' >etc/group
-    printf '%s\\n' '#!/bin/sh' 'trap "exit 0" PWR TERM USR2' 'httpd -p 80 -h /srv' 'while :; do sleep 1 & wait $!; done' >sbin/init
+    cat >sbin/init <<'END'
+#!/bin/sh
+trap 'exit 0' PWR TERM USR2
+httpd -p 80 -h /srv
+while :; do
+    sleep 1 &
+    wait $!
+done
+END
     chmod 755 sbin/init
     chmod 1777 tmp
     cd /

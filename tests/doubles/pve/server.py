@@ -119,7 +119,9 @@ class Server(Door):
         self.loop.close()
 
     async def listen(self) -> web.AppRunner:
-        runner = web.AppRunner(self.application(), access_log=None, handler_cancellation=False, shutdown_timeout=0.5)
+        runner = web.AppRunner(
+            self.application(), access_log=None, handler_cancellation=False, shutdown_timeout=0.5
+        )
         await runner.setup()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What pvesh(1), pct(1) and qm(1) have in common: their options, the request behind them, what becomes of a refusal.
+"""What pvesh(1), pct(1) and qm(1) have in common: options, what becomes of a refusal, and of a task.
 
 Rests on: PVE::JSONSchema::get_options and PVE::CLIHandler (pve-common) for options, PVE::RESTEnvironment
 for tasks, which a command waits for and whose log it prints, and cli.jsonl of the recordings: what Perl dies

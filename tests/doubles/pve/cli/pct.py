@@ -4,8 +4,8 @@
 
 Rests on: PVE::CLI::pct (pve-container), whose `exec` and `enter` become lxc-attach(1), and cli.jsonl of the
 recordings. In memory a container runs what its `program` makes of a command, and `push` and `pull` know the
-files of `Guest.files` and of the node's `facts["files"]`; on a server of the lab all four are real: the answer
-is then an `Inside`, the command of the server that does it, with the standard input of whoever called.
+files of `Guest.files` and of the node's `facts["files"]`; on a server of the lab all four are real: the
+answer is then an `Inside`, the command of the server that does it, with the standard input of whoever called.
 Not done: console, cpusets, df, fsck, mount, move-volume, remote-migrate, rescan, restore, unmount.
 """
 

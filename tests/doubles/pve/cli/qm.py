@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """qm(1): virtual machines of a node.
 
-Rests on: PVE::CLI::qm (qemu-server) and cli.jsonl of the recordings. `qm shutdown` of a machine that is stopped
-ends well and says so as an error; `qm guest exec` waits for the end and prints JSON as Perl lays it out, with
-status 0 whatever the program ended with.
+Rests on: PVE::CLI::qm (qemu-server) and cli.jsonl of the recordings. `qm shutdown` of a machine that is
+stopped ends well and says so as an error; `qm guest exec` waits for the end and prints JSON as Perl lays it out,
+with status 0 whatever the program ended with.
 Not done: cloudinit, disk, importovf, monitor, mtunnel, nbdstop, rescan, sendkey, showcmd, terminal, vncproxy.
 """
 
@@ -39,10 +39,11 @@ def run(world: World, node: str, argv: Sequence[str], stdin: bytes = b"") -> Out
         return executed(world, node, words[1:], stdin)
     if word == "agent" or (word == "guest" and words[:1] == ["cmd"]):
         return asked(world, node, words[1:] if word == "guest" else words)
-    if word == "create":
-        return created(world, node, words)
     if word in COMMANDS:
+        idle = word == "shutdown" and stands_still(world, node, words)
         done = common.carried_out(world, node, "qemu", f"qm {word}", COMMANDS[word], words)
+        if idle and done.rc == 0:
+            return Output(0, done.out, f"VM {words[0]} not running\n\n")
         return updated(words, done) if word == "set" else done
     return Output(DIED, err=f"ERROR: unknown command 'qm {word}'\n")
 
@@ -61,11 +62,9 @@ def listed(world: World, node: str) -> Output:
     return Output(0, out if found else "")
 
 
-def created(world: World, node: str, words: Sequence[str]) -> Output:
-    """The number stands alone, though it is no part of the path."""
-    done = common.carried_out(world, node, "qemu", "qm create", COMMANDS["create"], words)
-    exists = done.err.endswith(" already exists on node '" + node + "'\n")
-    return Output(done.rc, done.out, f"unable to create VM {words[0]} - {done.err}") if exists else done
+def stands_still(world: World, node: str, words: Sequence[str]) -> bool:
+    guest = common.found(world, node, "qemu", words)
+    return not isinstance(guest, Output) and guest.status == "stopped"
 
 
 def updated(words: Sequence[str], done: Output) -> Output:

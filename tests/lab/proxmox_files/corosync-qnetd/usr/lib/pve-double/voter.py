@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The voter: as long as it keeps its connection to the office of the double, the witness gives its vote."""
 
+import contextlib
 import os
 import socket
 import time
 
 
-def vote():
+def vote() -> None:
     with socket.socket(socket.AF_UNIX) as office:
         office.connect("/srv/pve/node")
         office.sendall(b'{"voter": true}\n')
@@ -18,8 +19,6 @@ def vote():
 
 
 while True:
-    try:
+    with contextlib.suppress(OSError):
         vote()
-    except OSError:
-        pass
     time.sleep(0.2)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A command of a node: the office of the double knows the answer, or the program of the server that has it."""
+"""A command of a node: the office of the double knows the answer, or the program that has it."""
 
 import base64
 import json
@@ -9,12 +9,12 @@ import socket
 import sys
 
 
-def wants_input(program, argv):
+def wants_input(program: str, argv: list[str]) -> bool:
     """Whether the command reads: it would wait for ever where nobody ends its input."""
     return "--pass-stdin" in argv or (program == "pvecm" and argv[:1] == ["add"])
 
 
-def main():
+def main() -> None:
     program, argv = sys.argv[1], sys.argv[2:]
     read = sys.stdin.buffer.read() if wants_input(program, argv) else b""
     asked = {"program": program, "argv": argv, "stdin": base64.b64encode(read).decode()}

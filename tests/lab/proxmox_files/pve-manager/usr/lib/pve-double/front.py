@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The front of a node: HTTPS on port 8006 with the node's own certificate; the office of the double answers."""
+"""The front of a node: HTTPS on port 8006 with its own certificate; the office of the double answers."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ OFFICE = "/srv/pve/api"
 CERTIFICATE = ("/etc/pve/local/pve-ssl.pem", "/etc/pve/local/pve-ssl.key")
 
 
-async def pump(reader, writer):
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while data := await reader.read(65536):
             writer.write(data)
@@ -22,7 +22,7 @@ async def pump(reader, writer):
         writer.close()
 
 
-async def serve(reader, writer):
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         office = await asyncio.open_unix_connection(OFFICE)
     except OSError:
@@ -31,7 +31,7 @@ async def serve(reader, writer):
     await asyncio.gather(pump(reader, office[1]), pump(office[0], writer))
 
 
-async def main():
+async def main() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*CERTIFICATE)
     server = await asyncio.start_server(serve, "", 8006, ssl=context)

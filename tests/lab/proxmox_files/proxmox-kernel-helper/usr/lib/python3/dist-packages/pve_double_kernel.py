@@ -9,9 +9,10 @@ TAKEN = Path("/run/pve-double/osrelease")
 real = os.uname
 
 
-def uname():
+def uname() -> os.uname_result:
     system, node, release, version, machine = real()
-    return os.uname_result((system, node, TAKEN.read_text().strip() if TAKEN.exists() else release, version, machine))
+    taken = TAKEN.read_text().strip() if TAKEN.exists() else release
+    return os.uname_result((system, node, taken, version, machine))
 
 
 os.uname = uname
