@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A repository as that of Proxmox VE, of packages of our own with its names, signed with a key of its own.
 
-Most are empty; some bring the few programs by which a server becomes a node of the double (proxmox_files, a
-folder for each). Names, and which package wants which, are those of the control files of Proxmox's
-packages; versions are made up but for that of pve-manager. Made by dpkg-deb and gpg, cached as the lab's other builds are.
+Most are empty; some bring the few programs by which a server becomes a node of the double (proxmox_files,
+a folder for each). Names, and which package wants which, are those of the control files of Proxmox's
+packages; versions are made up but for that of pve-manager. Made by dpkg-deb and gpg, cached as the lab's
+other builds are.
 """
 
 from __future__ import annotations

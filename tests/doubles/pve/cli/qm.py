@@ -3,8 +3,8 @@
 """qm(1): virtual machines of a node.
 
 Rests on: PVE::CLI::qm (qemu-server) and cli.jsonl of the recordings. `qm shutdown` of a machine that is
-stopped ends well and says so as an error; `qm guest exec` waits for the end and prints JSON as Perl lays it out,
-with status 0 whatever the program ended with.
+stopped ends well and says so as an error; `qm guest exec` waits for the end and prints JSON as Perl lays it
+out, with status 0 whatever the program ended with.
 Not done: cloudinit, disk, importovf, monitor, mtunnel, nbdstop, rescan, sendkey, showcmd, terminal, vncproxy.
 """
 
