@@ -96,6 +96,13 @@ def test_a_container_really_runs(nodes: Nodes) -> None:
     assert "httpd" in nodes.sh("castor", "ps ax")
 
 
+def test_the_agent_of_a_machine_really_runs_programs(nodes: Nodes) -> None:
+    nodes.sh("castor", "qm create 300 --name web --memory 128 --agent 1 && qm start 300")
+    command = "qm guest exec 300 --pass-stdin 1 -- sh -c 'cat; hostname; exit 3'"
+    done = json.loads(nodes.sh("castor", command, stdin="streamed\n"))
+    assert done == {"exitcode": 3, "exited": 1, "out-data": "streamed\nweb\n"}
+
+
 def test_it_moves_with_its_files(nodes: Nodes) -> None:
     nodes.sh("castor", "pct migrate 200 pollux --restart 1")
     assert "httpd" not in nodes.sh("castor", "ps ax")

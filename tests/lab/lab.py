@@ -155,7 +155,7 @@ class Lab:
         self.say(f"{self.name}: namespaces and bridges")
         self._room.open((image or root) / "tools", build.cache_folder())
         if self._proxmox:
-            proxmox.open_office(self.work, self.command, self._proxmox)
+            proxmox.open_office(self.work, self.command, self._proxmox, root / "repository")
         self.say(f"{self.name}: {', '.join(SERVERS)}")
         self._make_key(image)
         self._each(SERVERS, lambda box: box.set_up())

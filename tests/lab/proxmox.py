@@ -87,17 +87,26 @@ def office_folder(work: Path) -> Path:
     return work / "proxmox"
 
 
-def open_office(work: Path, command: Callable[..., list[str]], release: str) -> None:
+def open_office(work: Path, command: Callable[..., list[str]], release: str, repository: Path) -> None:
     """Start the process that has the state of all nodes; it ends with the lab. Raises LabError.
 
-    command: makes of words the command line that runs them on the control node.
+    repository: of Debian's packages. command: makes of words the command line that runs them on the
+    control node.
     """
     folder = office_folder(work)
     folder.mkdir()
     servers = {
         server.name: [port.address.partition("/")[0] for port in server.ports] for server in SERVERS.values()
     }
-    settings = {"release": release, "password": PASSWORD, "servers": servers, "speed": SPEED}
+    (busybox,) = repository.glob("busybox-static_*.deb")
+    subprocess.run(["dpkg-deb", "-x", busybox, folder / "busybox"], check=True)
+    settings = {
+        "busybox": str(folder / "busybox/usr/bin/busybox"),
+        "release": release,
+        "password": PASSWORD,
+        "servers": servers,
+        "speed": SPEED,
+    }
     argv = command(sys.executable, "-m", "tests.doubles.pve.office", folder, json.dumps(settings))
     log = folder / "log"
     with log.open("w") as out:

@@ -45,6 +45,7 @@ from tests.doubles.pve.cli import Output
 from tests.doubles.pve.cli.pvecm import Witness
 from tests.doubles.pve.clock import Clock
 from tests.doubles.pve.reality import Agent, Reality
+from tests.doubles.pve.sandbox import Sandbox
 from tests.doubles.pve.server import Door
 from tests.doubles.pve.world import World, single
 
@@ -108,13 +109,20 @@ class Entrance(Door):
 
 class Office:
     def __init__(
-        self, folder: Path, release: str, password: str, servers: dict[str, list[str]], speed: float
+        self,
+        folder: Path,
+        release: str,
+        password: str,
+        servers: dict[str, list[str]],
+        speed: float,
+        busybox: str,
     ) -> None:
         self.folder, self.release, self.password = folder, release, password
         self.clock = Clock(speed)
         self.members = {
             name: Member(name, addresses, Reality(folder / name)) for name, addresses in servers.items()
         }
+        self.busybox = Path(busybox)
         self.rounds = 0
         self.busy = asyncio.Lock()
 
@@ -251,7 +259,18 @@ class Office:
         """Lets reality become what the state says."""
         async with self.busy:
             for world in list(self.worlds()):
+                self.furnish(world)
                 await reality.follow(world, self.servers(world))
+
+    def furnish(self, world: World) -> None:
+        """The guest agent of a virtual machine answers while that runs, and what it runs is real."""
+        for guest in world.guests.values():
+            if guest.kind != "qemu":
+                continue
+            guest.agent = guest.status == "running" and qemu.agent_enabled(guest)
+            if guest.agent and guest.program is None:
+                sandbox = Sandbox(self.folder / "machines" / str(guest.vmid), self.busybox, guest.name)
+                guest.program, guest.files = sandbox.run, sandbox  # type: ignore[assignment]
 
     async def look(self, member: Member) -> None:
         """Lets the state know of what lies on the server."""

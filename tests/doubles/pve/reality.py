@@ -16,7 +16,8 @@ not run any more is ended, volumes are made, carried, copied and removed, then w
 * Whatever the state calls a raw file is a folder here. Where a server has no pool of that name, so is a
   dataset.
 * A stop, a shutdown and a reboot kill alike.
-* Snapshots, and what a backup holds, are only in the state; so is all of a virtual machine.
+* Snapshots, and what a backup holds, are only in the state; so is all of a virtual machine but what its guest
+  agent does (sandbox.py).
 """
 
 from __future__ import annotations
