@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tarfile
 from collections.abc import Iterator
 
 import pytest
@@ -44,6 +45,27 @@ def test_its_api_answers_with_a_certificate_of_its_own(nodes: Nodes) -> None:
     there = nodes.lab.run(*curl, *login, "https://castor:8006/api2/json/access/ticket")
     assert json.loads(there.stdout)["data"]["username"] == "root@pam"
     assert nodes.lab.run(*curl, *login, "https://pollux:8006/api2/json/access/ticket").returncode
+
+
+def test_a_container_is_made_of_the_archive_that_was_uploaded(nodes: Nodes) -> None:
+    archive = nodes.lab.work / "ours.tar.gz"
+    with tarfile.open(archive, "w:gz") as made:
+        made.addfile(tarfile.TarInfo("mark"))
+    curl = ["curl", "-sSfk", "--noproxy", "*"]
+    api, login = "https://castor:8006/api2/json", ["-d", "username=root@pam", "-d", f"password={PASSWORD}"]
+    ticket = json.loads(nodes.lab.run(*curl, *login, f"{api}/access/ticket").stdout)["data"]
+    shown = [
+        "-b",
+        f"PVEAuthCookie={ticket['ticket']}",
+        "-H",
+        f"CSRFPreventionToken: {ticket['CSRFPreventionToken']}",
+    ]
+    form = ["-F", "content=vztmpl", "-F", f"filename=@{archive}"]
+    done = nodes.lab.run(*curl, *shown, *form, f"{api}/nodes/castor/storage/local/upload")
+    assert "UPID" in done.stdout, done.stderr
+    nodes.sh("castor", "pct create 201 local:vztmpl/ours.tar.gz --storage local --rootfs local:1")
+    assert nodes.sh("castor", "ls /var/lib/vz/images/201/vm-201-disk-0.raw") == "mark\n"
+    nodes.sh("castor", "pct destroy 201 && ! ls /var/lib/vz/images/201/vm-201-disk-0.raw 2>/dev/null")
 
 
 def test_two_nodes_become_one_cluster_with_a_witness(nodes: Nodes) -> None:

@@ -41,6 +41,7 @@ from tests.doubles.pve.access import ROOT, User
 from tests.doubles.pve.api import Api, Response
 from tests.doubles.pve.areas import lxc, qemu
 from tests.doubles.pve.areas.cluster_config import OWN
+from tests.doubles.pve.areas.storage_status import path_of
 from tests.doubles.pve.cli import Output
 from tests.doubles.pve.cli.pvecm import Witness
 from tests.doubles.pve.clock import Clock
@@ -102,9 +103,24 @@ class Entrance(Door):
         self.api = self.member.api
         await self.office.look(self.member)
         answer = await super().answer(request)
+        if request.path.endswith("/upload") and answer.status == 200:
+            await self.lay_down(*self.api.log[-1][1:])
         self.office.share(self.member.world)
         await self.office.follow()
         return answer
+
+    async def lay_down(self, path: str, params: dict[str, Any]) -> None:
+        """What was uploaded becomes a file of the server."""
+        content, world, server = (
+            self.api.uploads.pop(params["tmpfilename"]),
+            self.member.world,
+            self.member.reality,
+        )
+        volid = f"{path.split('/')[-2]}:{params['content']}/{params['filename']}"
+        volume = world.volume(self.member.name, volid) if world is not None else None
+        if world is not None and volume is not None:
+            (server.folder / "upload").write_bytes(content)
+            await reality.attempt(server.run(reality.UPLOADED, path_of(world, volume)))
 
 
 class Office:

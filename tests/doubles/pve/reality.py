@@ -148,6 +148,7 @@ STOP = """
 lxc-stop -k -n "$1"
 lxc-wait -n "$1" -s STOPPED -t 10
 """
+UPLOADED = f'mkdir -p "${{1%/*}}" && mv {SEEN}/upload "$1"'
 RUNNING = "lxc-ls -1 --running 2>/dev/null; true"
 BRIDGES = "ls /sys/class/net"
 TEMPLATES = "cd /var/lib/vz/template/cache && stat -c '%s %n' -- * 2>/dev/null; true"
