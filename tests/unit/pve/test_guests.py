@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Guests on the double of Proxmox VE: requests, conflicts, drift, privileges, locks, what others suffered."""
+"""Guests on the double of Proxmox VE: requests, conflicts, drift, privileges, locks, releases."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ import pytest
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused, TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Outcome, Subject, reconcile
-from ansible_collections.twin.datacenter.plugins.module_utils._pve.errors import Changed, TaskFailed
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.errors import Changed
 from ansible_collections.twin.datacenter.plugins.modules import pve_lxc, pve_qemu
 from tests.doubles.pve.access import Grant, Token, User
-from tests.doubles.pve.faults import TaskFault
 from tests.doubles.pve_guests import (
     ARCHIVE,
     SSA,
-    WEB,
     add_guest,
     container,
     house,
@@ -214,41 +212,11 @@ def test_a_dead_creation_is_said_and_not_repeated() -> None:
 # -- failures
 
 
-def test_a_task_that_fails_is_told_at_once_with_its_log() -> None:
-    """Not after the timeout, and not with the first line of its log."""
-    host = container(running=False)
-    host.api.faults.tasks.append(TaskFault("vzstart", "command 'lxc-start' failed: exit code 1"))
-    before = host.clock.now()
-    with pytest.raises(TwinError, match="lxc-start' failed: exit code 1") as caught:
-        apply(host, {"name": "ssa"})
-    assert isinstance(caught.value.__cause__, TaskFailed)
-    assert caught.value.facts["upid"].startswith("UPID:castor:")
-    assert "lxc-start" in caught.value.facts["log"][-1]
-    assert host.clock.now() - before < 5
-
-
 def test_a_guest_that_does_not_listen_is_ended() -> None:
     host = container()
     host.world.guests[200].deaf = True
     apply(host, {"name": "ssa", "state": "stopped"})
     assert host.world.guests[200].status == "stopped"
-
-
-def test_a_slow_disk_is_waited_for() -> None:
-    """community.proxmox 67: after 30 s it was given up."""
-    host = house()
-    real: Callable[..., Any] = host.transport.request
-
-    def slow(*args: Any) -> Any:
-        answer = real(*args)
-        if args[:2] == ("POST", "nodes/castor/lxc"):
-            host.world.tasks[answer.data].wake += 120
-        return answer
-
-    host.transport.request = slow  # type: ignore[method-assign]
-    begun = host.clock.now()
-    apply(host, NEW)
-    assert host.world.guests[100].status == "running" and host.clock.now() - begun > 120
 
 
 def test_a_lock_of_another_task_is_waited_for() -> None:
@@ -257,16 +225,6 @@ def test_a_lock_of_another_task_is_waited_for() -> None:
     host.post("nodes/castor/lxc/200/status/shutdown", {"timeout": 40})
     apply(host, {"name": "ssa", "config": {"memory": 1024}})
     assert host.world.guests[200].config["memory"] == 1024
-
-
-def test_a_machine_moves_with_its_local_disks() -> None:
-    """community.proxmox 76: it could not."""
-    host = machine()
-    apply(host, {"name": "web", "node": "pollux"}, subject=QEMU)
-    sent = next(
-        params for _verb, path, params in host.api.log if _verb == "POST" and path.endswith("/migrate")
-    )
-    assert sent == {"target": "pollux", "online": 1, "with-local-disks": 1}
 
 
 def test_bad_input_is_refused_before_any_request() -> None:
@@ -361,118 +319,7 @@ def test_what_is_removed_leaves_high_availability_too() -> None:
     assert not host.world.file("ha/resources")
 
 
-# -- what went wrong in community.proxmox, by its defects and the reports of its users
-
-
-def test_an_update_that_changes_nothing_is_unchanged() -> None:
-    """community.proxmox 24: always changed."""
-    host = machine()
-    config = {
-        key: WEB[key] for key in ("agent", "boot", "cores", "ipconfig0", "memory", "net0", "ostype", "scsihw")
-    }
-    assert not apply(host, {"name": "web", "config": config}, subject=QEMU).plan.changed
-
-
-def test_keys_of_cloud_init_are_compared_as_what_they_mean() -> None:
-    """community.proxmox 200: their encoding made each run a change."""
-    host = machine()
-    item = {"name": "web", "config": {"sshkeys": "ssh-ed25519 AAAA+/b= me@home\nssh-rsa BBBB you"}}
-    assert apply(host, item, subject=QEMU).plan.changed
-    assert (
-        host.world.guests[300].config["sshkeys"]
-        == "ssh-ed25519%20AAAA%2B%2Fb%3D%20me%40home%0Assh-rsa%20BBBB%20you"
-    )
-    assert not apply(host, item, subject=QEMU).plan.changed
-
-
-def test_a_card_keeps_its_mac_address() -> None:
-    """community.proxmox 132: it got another one with each update."""
-    host = machine()
-    apply(host, {"name": "web", "config": {"net0": "virtio,bridge=vmbr1"}}, subject=QEMU)
-    assert host.world.guests[300].config["net0"] == "virtio=BC:24:11:FE:EF:9C,bridge=vmbr1"
-
-
-def test_an_empty_drive_stays_empty() -> None:
-    """community.proxmox 94: it was emptied in each run."""
-    host = machine(ide0="none,media=cdrom")
-    item = {"name": "web", "disks": {"ide0": {"volume": "none", "media": "cdrom"}}}
-    assert not apply(host, item, subject=QEMU).plan.changed
-
-
-def test_a_clone_gets_its_options_in_the_same_run() -> None:
-    """community.proxmox 115 and 75: all but the name was ignored."""
-    host = cases_pve_qemu.templates()
-    item = {"name": "new", **cases_pve_qemu.CLONE}
-    apply(host, item, subject=QEMU)
-    made = next(guest for guest in host.world.guests.values() if guest.name == "new")
-    assert (
-        made.config["memory"] == "4096" and made.config["ciuser"] == "me" and "tag=7" in made.config["net0"]
-    )
-    assert "size=20G" in made.config["scsi0"] and "cloudinit" in made.config["ide2"]
-    assert not apply(host, item, subject=QEMU).plan.changed
-
-
-def test_a_guest_is_made_from_a_backup() -> None:
-    """community.proxmox 42: there was no way."""
-    host = cases_pve_lxc.backed_up()
-    source = {"backup": cases_pve_lxc.BACKUP, "storage": "fast"}
-    apply(host, {"name": "ssa", "vmid": 200, "node": "castor", "source": source})
-    assert host.world.guests[200].config["rootfs"].startswith("fast:")
-
-
-def test_d9_options_set_elsewhere_stay() -> None:
-    """They were dropped, for an update held the options of the playbook only."""
-    host = machine()
-    apply(host, {"name": "web", "disks": {"scsi0": {"backup": False}}}, subject=QEMU)
-    assert "iothread=1" in host.world.guests[300].config["scsi0"]
-
-
-def test_an_option_that_must_go_goes() -> None:
-    """It was no drift there that a part of a value was not declared; here null says so."""
-    host = container()
-    item = {"name": "ssa", "config": {"net0": {"firewall": None}}}
-    assert apply(host, item).plan.changed
-    assert "firewall" not in host.world.guests[200].config["net0"]
-
-
-def test_d10_options_in_another_order_are_the_same() -> None:
-    """Raw texts were compared."""
-    host = container()
-    parts = SSA["net0"].split(",")
-    assert not apply(host, {"name": "ssa", "config": {"net0": ",".join(reversed(parts))}}).plan.changed
-
-
-def test_memory_and_mounts_of_a_container_change() -> None:
-    """community.proxmox 69 and 132: they did not, and volumes were made anew."""
-    host = container()
-    item = {
-        "name": "ssa",
-        "config": {"memory": 1024},
-        "disks": {"mp1": {"storage": "tank", "size": "2G", "mp": "/srv"}},
-    }
-    assert apply(host, item).plan.changed
-    config = host.world.guests[200].config
-    assert config["memory"] == 1024 and config["mp1"] == "tank:subvol-200-disk-2,mp=/srv,size=2G"
-    assert not apply(host, item).plan.changed
-    assert len([volume for _node, volume in host.world.volumes if "-200-" in volume]) == 3
-
-
-def test_d8_limits_of_processors_are_what_they_are_called() -> None:
-    """One option was cpuunits at creation and cpulimit in an update."""
-    host = house()
-    item = {**NEW, "config": {"cpulimit": 2, "cpuunits": 200, "cores": 3}}
-    apply(host, item)
-    config = host.world.guests[100].config
-    assert (config["cpulimit"], config["cpuunits"], config["cores"]) == (2, 200, 3)
-    assert not apply(host, item).plan.changed
-
-
-def test_d8_a_running_guest_is_removed() -> None:
-    """By force, a function was called that did not exist."""
-    host = container()
-    apply(host, {"name": "ssa", "state": "absent"}, allow_destroy=["ssa"])
-    assert not host.world.guests
-    assert not [volume for _node, volume in host.world.volumes if "-200-" in volume]
+# -- check mode
 
 
 def test_check_mode_tells_and_writes_nothing() -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HA resources and rules: what goes wrong elsewhere, what the manager does with what was declared."""
+"""HA resources and rules: bad input, conflicts, what the manager does with what was declared."""
 
 from __future__ import annotations
 
@@ -33,62 +33,6 @@ def run(
     defaults = {} if subject is RESOURCE else {"type": "node-affinity", "state": "present"}
     params = {key: [{**defaults, **item} for item in items], "purge": False, "scope": None, **more}
     return reconcile(subject, params, host.reader(), None if check else host)
-
-
-# ---- what community.proxmox does otherwise -------------------------------------------------------
-
-
-def test_d5_a_group_that_must_go_needs_no_nodes() -> None:
-    """proxmox_cluster_ha_groups sorts its nodes first, and fails where none are given."""
-    host = cluster()
-    host.world.file("ha/groups").update({"old": {"nodes": "castor"}, "kept": {"nodes": "pollux"}})
-    assert run(host, RULE, {"name": "old", "type": "group", "state": "absent"}).plan.sentences == [
-        "remove HA group old"
-    ]
-
-
-def test_d6_a_resource_is_told_by_its_full_name() -> None:
-    """proxmox_cluster_ha_resources takes ct:100 for vm:100."""
-    host = managed()
-    with pytest.raises(TwinError, match="guest with ID 100 is not a VM"):
-        run(host, RESOURCE, {"sid": "vm:100", "state": "started"})
-    with pytest.raises(Refused, match="'100' names no guest; write vm:NUMBER or ct:NUMBER"):
-        run(host, RESOURCE, {"sid": "100"})
-
-
-def test_d6_no_comment_is_an_empty_one() -> None:
-    """There, the default "" differs from the key that the API leaves out: changed in each run."""
-    assert not run(managed(), RESOURCE, {"sid": "ct:101", "comment": ""}).plan.changed
-
-
-def test_d6_a_comment_can_be_taken_away() -> None:
-    host = managed()
-    assert run(host, RESOURCE, {"sid": "ct:100", "comment": ""}).plan.sentences == [
-        "change HA resource ct:100: unset comment"
-    ]
-    assert "comment" not in host.world.file("ha/resources")["ct:100"]
-
-
-def test_d6_failback_can_be_said_and_no_group_is_sent() -> None:
-    host = managed()
-    run(host, RESOURCE, {"sid": "ct:101", "failback": False})
-    sent = [params for method, _path, params in host.api.log if method == "PUT"]
-    assert [sorted(set(params) - {"digest"}) for params in sent] == [["failback"]]
-
-
-def test_issue_286_a_guest_is_put_into_a_rule_that_is_there() -> None:
-    host = managed()
-    run(host, RULE, {"name": "lab-old", "state": "absent"})
-    assert run(
-        host, RULE, {"name": "home-castor", "resources": ["ct:100", "ct:101", "vm:200"]}
-    ).plan.sentences == [
-        "change HA rule home-castor: set resources from ct:100, ct:101 to ct:100, ct:101, vm:200"
-    ]
-
-
-def test_issue_413_groups_that_have_become_rules_are_said_to_have() -> None:
-    with pytest.raises(TwinError, match="ha groups have been migrated to rules"):
-        run(cluster(), RULE, {"name": "home", "type": "group", "nodes": ["castor"]}, check=True)
 
 
 # ---- bad input, before anything is asked ---------------------------------------------------------

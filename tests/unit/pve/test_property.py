@@ -122,7 +122,7 @@ def test_what_differs(left: str, right: str, parts: Any) -> None:
     assert not codec.same(codec.parse(left, parts), codec.parse(right, parts), parts)
 
 
-def test_d9_d10_options_set_elsewhere_are_seen_and_unknown_ones_kept() -> None:
+def test_options_set_elsewhere_are_seen_and_unknown_ones_kept() -> None:
     known = codec.parse("local:vm-100-disk-0,discard=on,iothread=1,from-tomorrow=7", SCSI)
     assert known == {"file": "local:vm-100-disk-0", "discard": "on", "iothread": True, "from-tomorrow": "7"}
     assert codec.render(known, SCSI) == "local:vm-100-disk-0,discard=on,iothread=1,from-tomorrow=7"

@@ -100,45 +100,25 @@ def test_nothing_to_do_costs_one_request(host: DoubleHost) -> None:
     assert len(host.api.log) == 1
 
 
-def test_d3_check_mode_asks_and_writes_nothing(host: DoubleHost) -> None:
+def test_check_mode_asks_and_writes_nothing(host: DoubleHost) -> None:
     outcome = run(host, GROUP, item("old", comment="kept"), item("lab-a", "absent"), check=True)
     assert len(outcome.plan.steps) == 2
     assert host.changes == []
 
 
-def test_d1_what_nobody_declares_is_left_alone(host: DoubleHost) -> None:
-    run(host, USER, item("ssa@pve", comment="telescope"))
-    user = host.world.access.users["ssa@pve"]
-    assert (user.fields["comment"], list(user.tokens)) == ("telescope", ["deploy"])
-
-
-def test_d2_a_secret_is_given_when_made_and_again_only_when_asked(host: DoubleHost) -> None:
-    wanted = item("new@pve", comment="x", secrets={"password": CANARY})
-    assert run(host, USER, wanted).plan.sentences == ["create user new@pve with comment x"]
-    assert not run(host, USER, wanted).plan.changed
-    assert host.world.access.users["new@pve"].password == CANARY
-
-
-def test_d4_two_differing_keys_are_one_change(host: DoubleHost) -> None:
+def test_two_differing_keys_are_one_change(host: DoubleHost) -> None:
     outcome = run(host, USER, item("ssa@pve", comment="x", email="ssa@example.org"))
     assert [step.key for step in outcome.plan.steps] == ["user ssa@pve"]
     assert host.changes == ["PUT /access/users/ssa@pve"]
 
 
-def test_d5_what_is_to_go_needs_a_name_only(host: DoubleHost) -> None:
+def test_what_is_to_go_needs_a_name_only(host: DoubleHost) -> None:
     run(host, USER, {"name": "ssa@pve", "state": "absent"})
     assert "ssa@pve" not in host.world.access.users
 
 
-def test_d6_an_empty_comment_is_no_comment(host: DoubleHost) -> None:
+def test_an_empty_comment_is_no_comment(host: DoubleHost) -> None:
     assert not run(host, USER, item("ssa@pve", comment="")).plan.changed
-
-
-def test_d7_false_is_a_value(host: DoubleHost) -> None:
-    assert run(host, USER, item("ssa@pve", enable=False)).plan.sentences == [
-        "change user ssa@pve: set enable from yes to no"
-    ]
-    assert not run(host, USER, item("ssa@pve", enable=False)).plan.changed
 
 
 def test_secrets_are_in_nothing_that_is_told(host: DoubleHost) -> None:

@@ -191,14 +191,6 @@ def test_a_plan_has_a_line_for_each_step() -> None:
     ]
 
 
-def test_d15_members_are_in_the_diff() -> None:
-    case = cases_pve_pool.case("x", {"name": "prod/web", "guests": [101, 103]})
-    plan = run(case, case.host(), check=True).plan
-    assert plan.sentences == ["change pool prod/web: set guests from 100, 101 to 101, 103"]
-    assert plan.before == {"pool prod/web": {"guests": ["100", "101"]}}
-    assert plan.after == {"pool prod/web": {"guests": ["101", "103"]}}
-
-
 @pytest.mark.parametrize(
     "held, says", [({"mac_prefix": "AA:00:11"}, ["change datacenter: unset mac_prefix"]), ({}, [])], ids=str
 )
