@@ -61,8 +61,10 @@ CALLS: Mapping[str, Mapping[str, tuple[str, str]]] = {
 }
 """The files, their tables, and the call that each is of."""
 
-CONTROL = {"delete", "digest", "revert"}
+CONTROL = {"background_delay", "delete", "digest", "force", "import-working-storage", "revert", "skiplock"}
 """How a change is asked for, not what is changed."""
+OTHER_NAMES = {"cdrom"}
+"""What PVE takes for another key (``ide2``), and never shows."""
 
 HEAD = '''\
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
@@ -104,7 +106,7 @@ class _Writer:
             parameters = endpoints[path][method]["parameters"]
             in_path = set(re.findall(r"{(\w+)}", path))
             fields = {}
-            for key in sorted(set(parameters) - CONTROL - in_path):
+            for key in sorted(set(parameters) - CONTROL - OTHER_NAMES - in_path):
                 format_ = parts_of(parameters[key].get("items", parameters[key]))
                 name = self._parts(key, format_, parts) if format_ else ""
                 fields[key] = field(parameters[key], name)

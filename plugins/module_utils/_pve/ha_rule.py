@@ -15,16 +15,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from .._core.errors import Refused
 from .._core.plan import Effect, Plan, Step
-from . import kinds
+from . import kinds, schema
 from . import resource as engine
 from . import table as tables
 from .ha_resource import parse_sid
 from .kinds import by_noun
 from .resource import Current, Resource, Wanted
+from .table import Table
 from .tables import ha_group, ha_rule
 
 _FIXED = ("rule", "type")
@@ -37,10 +39,19 @@ _NEEDED = {"node-affinity": "nodes", "resource-affinity": "affinity"}
 _IGNORED = "errors"
 
 
+def _said(table: Table, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What an answer says of settings; one that is off is as good as not set, and PVE keeps either."""
+    return {
+        key: value
+        for key, value in answer.items()
+        if key in table and (table[key].kind != "boolean" or schema.lenient(table[key], value))
+    }
+
+
 def _of_rule(answer: Mapping[str, Any]) -> dict[str, Any]:
-    settings = {key: value for key, value in answer.items() if key in ha_rule.CREATE}
+    disabled = {"disable": True} if "disable" in answer else {}
     errors = answer.get(_IGNORED)
-    return settings | ({_IGNORED: _told(errors)} if errors else {})
+    return _said(ha_rule.CREATE, answer) | disabled | ({_IGNORED: _told(errors)} if errors else {})
 
 
 def _told(errors: Mapping[str, Any]) -> str:
@@ -64,7 +75,7 @@ HA_GROUP = Resource(
     "group",
     update=ha_group.UPDATE,
     create={key: ha_group.CREATE[key] for key in ("group", "nodes")},
-    of_answer=lambda answer: {key: value for key, value in answer.items() if key in ha_group.UPDATE},
+    of_answer=partial(_said, ha_group.UPDATE),
 )
 KINDS = by_noun(HA_RULE, HA_GROUP)
 

@@ -21,7 +21,13 @@ from .schema import Field, Value
 
 Table: TypeAlias = "Mapping[str, Field]"
 
-_INDEX = re.compile(r"(?P<name>.*?[a-z_-])(?P<index>[0-9]+)")
+_INDEX = re.compile(r"(?P<name>.*?[a-z_-])(?P<index>0|[1-9][0-9]*)")
+# How many there may be of what has numbers, which the schema does not tell; of all others there are eight
+# (PVE::QemuServer and its Drive, PCI and USB; PVE::LXC::Config).
+_COUNTS: Mapping[str, int] = {
+    "dev": 256, "hostpci": 16, "ide": 4, "ipconfig": 32, "mp": 256, "net": 32, "parallel": 3, "sata": 6,
+    "scsi": 31, "serial": 4, "unused": 256, "usb": 14, "virtio": 16, "virtiofs": 10,
+}  # fmt: skip
 
 
 def field_of(table: Table, key: str) -> Field | None:
@@ -29,7 +35,9 @@ def field_of(table: Table, key: str) -> Field | None:
     if key in table:
         return table[key]
     match = _INDEX.fullmatch(key)
-    return table.get(f"{match['name']}[n]") if match else None
+    if match is None or int(match["index"]) >= _COUNTS.get(match["name"], 8):
+        return None
+    return table.get(f"{match['name']}[n]")
 
 
 def checked(table: Table, values: Mapping[str, Any], what: str) -> dict[str, Value | None]:

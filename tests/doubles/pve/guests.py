@@ -436,12 +436,16 @@ def pluggable(guest: Guest, key: str) -> bool:
         return bool(re.fullmatch(r"mp\d+|dev\d+", key)) and not removal and key not in guest.config
     if key in VM_FAST or re.fullmatch(r"(unused|ipconfig)\d+", key):
         return True
+    if key == "balloon":  # its device is not plugged in or out
+        return (str(guest.config.get(key)) == "0") == (str(guest.pending[key]) == "0")
     features = str(guest.config.get("hotplug", "network,disk,usb"))
     features = {"0": "", "1": "network,disk,usb"}.get(features, features)
+    if key == "hotplug":
+        return not re.search(r"cpu|memory", f"{features},{guest.pending[key]}")
     plugs = {
         "network": r"net\d+",
         "disk": r"(scsi|virtio|sata)\d+",
-        "usb": r"usb\d+",
+        "usb": r"usb\d+|tablet",
         "cpu": "vcpus",
         "memory": "memory",
     }

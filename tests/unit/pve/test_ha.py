@@ -103,6 +103,19 @@ def test_what_somebody_else_changed_is_not_overwritten() -> None:
     assert host.world.file("ha/resources")["ct:100"]["state"] == "enabled"
 
 
+def test_what_a_rule_says_no_to_is_as_good_as_not_said_but_for_disable() -> None:
+    """PVE keeps either; ``disable`` counts as soon as it stands there (PVE::HA::Rules)."""
+    host = managed()
+    run(host, RULE, {"name": "lab-old", "state": "absent"})
+    host.world.file("ha/rules")["home-castor"] |= {"strict": 0}
+    host.world.file("ha/rules")["home-pollux"] |= {"disable": 0}
+    assert not run(host, RULE, {"name": "home-castor", "strict": False}).plan.changed
+    assert not run(host, RULE, {"name": "home-pollux", "disable": True}).plan.changed
+    assert run(host, RULE, {"name": "home-pollux", "disable": False}).plan.sentences == [
+        "change HA rule home-pollux: unset disable"
+    ]
+
+
 def test_a_rule_that_the_manager_ignores_is_a_blocker() -> None:
     host = managed()
     rules = host.world.file("ha/rules")

@@ -155,6 +155,28 @@ def test_indexed_keys_are_those_of_their_family() -> None:
     assert table.field_of(qemu.CONFIG, "net31") is qemu.CONFIG["net[n]"]
     assert table.field_of(qemu.CONFIG, "efidisk0") is qemu.CONFIG["efidisk0"]
     assert table.field_of(qemu.CONFIG, "netx") is None
+    assert table.field_of(qemu.CONFIG, "net032") is None
+
+
+@pytest.mark.parametrize(
+    ("of", "last", "beyond"),
+    [
+        (qemu.CONFIG, "net31", "net32"),
+        (qemu.CONFIG, "ide3", "ide4"),
+        (qemu.CONFIG, "parallel2", "parallel3"),
+        (qemu.CONFIG, "numa7", "numa8"),
+        (lxc.CONFIG, "mp255", "mp256"),
+    ],
+)
+def test_there_are_so_many_of_a_family(of: Any, last: str, beyond: str) -> None:
+    assert table.field_of(of, last) and not table.field_of(of, beyond)
+
+
+@pytest.mark.parametrize("word", ["background_delay", "cdrom", "force", "import-working-storage", "skiplock"])
+def test_words_of_a_call_are_no_keys_of_a_guest(word: str) -> None:
+    """Proxmox VE takes them and forgets them, so they would never be as declared."""
+    with pytest.raises(Refused, match=f"there is no key '{word}'"):
+        table.checked(qemu.CONFIG, {word: 1}, "virtual machine 300")
 
 
 def test_words_that_yaml_takes_for_booleans() -> None:

@@ -156,7 +156,6 @@ CONFIG = {
 CREATE = {
     **CONFIG,
     "bwlimit": Field("number", low=0),
-    "force": Field("boolean"),
     "ha-managed": Field("boolean", default=False),
     "ignore-unpack-errors": Field("boolean"),
     "ostemplate": Field(longest=255, required=True),
