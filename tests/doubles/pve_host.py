@@ -19,6 +19,9 @@ from .pve.clock import StillClock
 from .pve.errors import Dropped
 from .pve.world import World, pair
 
+PATIENCE = 60.0
+"""Seconds for which an answer is waited for, as `Access.api_timeout` has it."""
+
 
 class InProcess:
     """The double as the far end of a connection.
@@ -37,6 +40,8 @@ class InProcess:
             answer = self.api.request(method, f"/{path}", dict(params), self.user)
         except Dropped as error:
             raise ConnectionDropped(f"{method} {path}", "the connection broke") from error
+        if answer.delay > PATIENCE:
+            raise ConnectionDropped(f"{method} {path}", f"there was no answer within {PATIENCE:g} s")
         if not isinstance(answer.body, dict):
             return Answer(answer.status, answer.reason)
         body = answer.body

@@ -11,7 +11,7 @@ configuration with what waits for a start (``pending``).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -39,9 +39,14 @@ from .task_host import run_task
 from .tasks import Upid, exit_status, parse_upid
 
 _KINDS = ("lxc", "qemu")
-_AT_WORK = ("create", "clone", "migrate")
+_AT_WORK = ("create", "clone", "migrate", "disk", "snapshot", "snapshot-delete")
 """Locks of what an interrupted run may have left at work; others may hold theirs for hours."""
-_WORKERS = ("vzcreate", "vzrestore", "vzclone", "vzmigrate", "qmcreate", "qmrestore", "qmclone", "qmigrate")
+_UNNAMED = ("create", "clone")
+"""Those of a new guest, which gets its name at the end."""
+_WORKERS = frozenset({
+    "vzcreate", "vzrestore", "vzclone", "vzmigrate", "vzsnapshot", "vzdelsnapshot", "move_volume",
+    "qmcreate", "qmrestore", "qmclone", "qmigrate", "qmsnapshot", "qmdelsnapshot", "qmmove",
+})  # fmt: skip
 """Types of the tasks that hold them."""
 
 
@@ -65,6 +70,8 @@ def read(host: PveReader, wanted: Wanted) -> Cluster:
         entry.vmid: entry for entry in named if entry.kind == wanted.kind.path and entry.node in cluster.nodes
     }
     found = _found(host, wanted.kind, entries)
+    if _wait_for_disks(host, wanted, cluster, found):
+        found = _found(host, wanted.kind, entries)
     found |= _details(host, wanted, cluster, found)
     new = [guest for guest in wanted.guests if not cluster.named(guest) and guest.state != "absent"]
     return replace(
@@ -103,12 +110,33 @@ def _wait_for_workers(host: PveReader, cluster: Cluster, wanted: Wanted) -> bool
         entry.node
         for entry in cluster.entries
         if entry.kind == wanted.kind.path and entry.lock in _AT_WORK
-        if entry.vmid in mine or (unknown and entry.lock != "migrate")
+        if entry.vmid in mine or (unknown and entry.lock in _UNNAMED)
     }
+    return _wait_for_tasks(host, nodes & cluster.nodes, _WORKERS)
+
+
+def _wait_for_disks(host: PveReader, wanted: Wanted, cluster: Cluster, found: Mapping[int, Found]) -> bool:
+    """Wait for tasks which may be making the disks that are missing; of these PVE shows no lock.
+
+    Without that, an interrupted run and the next one would make two, of which one is of no use.
+    """
+    missing = {
+        entry.node
+        for guest in wanted.guests
+        for entry in cluster.named(guest)
+        if entry.kind == "qemu" and entry.vmid in found
+        for key, disk in guest.disks.items()
+        if disk.state == "present" and key not in found[entry.vmid].configured
+    }
+    return _wait_for_tasks(host, missing, frozenset({"qmconfig"}))
+
+
+def _wait_for_tasks(host: PveReader, nodes: Set[str], types: Set[str]) -> bool:
+    """Wait for the tasks of these types that are at work; whether there were any."""
     waited = False
-    for node in sorted(nodes & cluster.nodes):
+    for node in sorted(nodes):
         for task in host.get(f"nodes/{node}/tasks", {"source": "active"}):
-            if task.get("type") in _WORKERS and "endtime" not in task:
+            if task.get("type") in types and "endtime" not in task:
                 until(host, partial(_is_over, host, parse_upid(task["upid"])), f"task {task['upid']}")
                 waited = True
     return waited
@@ -315,9 +343,16 @@ def _destroy(host: PveHost, kind: Kind, args: Mapping[str, Any]) -> dict[str, An
     if kind.path == "qemu":
         return run_task(host, path, {**params, "force": 1}, method="PUT")
     host.put(path, params)
-    rest = table.known(kind.config, host.get(path))
-    unused = [each for each in rest if each.startswith("unused") and volume_of(kind, rest[each]) == volume]
-    return run_task(host, path, {"delete": ",".join(unused)}, method="PUT") if unused else {}
+    try:
+        rest = table.known(kind.config, host.get(path))
+        unused = [
+            each for each in rest if each.startswith("unused") and volume_of(kind, rest[each]) == volume
+        ]
+        return run_task(host, path, {"delete": ",".join(unused)}, method="PUT") if unused else {}
+    except TwinError as error:
+        # No other run can tell whose volume that was.
+        kept = f"{key} is detached and {volume} is kept, see the unused disks of the container"
+        raise TwinError(error.wanted, error.answered, kept, **error.facts) from error
 
 
 def _migrate(host: PveHost, kind: Kind, args: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
 from tests.doubles.pve.faults import Fault, TaskFault
+from tests.doubles.pve_guests import container
 from tests.doubles.pve_host import DoubleHost
 from tests.laws import cases_pve_lxc, cases_pve_qemu, laws
 
@@ -23,7 +24,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "answers 500 when all is done": {"status": 500, "text": "internal error", "late": True},
     "answers 596": {"status": 596, "text": "Connection timed out"},
     "is dropped": {"drop": True},
-    "is dropped when all is done": {"drop": True, "late": True},
+    "stalls, and is done": {"status": 200, "stall": 90},
     "loses the quorum": {"status": 200, "quorum": True},
     "finds the lock taken": {"text": "can't lock file '/run/lock/lxc/pve-config-200.lock' - got timeout"},
 }
@@ -33,13 +34,23 @@ CASES = {
     if case.name
     in (
         "new",
-        "changed with restart",
-        "moved",
         "cloned",
-        "stopped",
-        "absent",
-        "disk removed",
         "from a backup",
+        "changed in flight",
+        "changed with restart",
+        "disk added",
+        "disk moved",
+        "grown and moved",
+        "disk removed",
+        "snapshot",
+        "snapshot removed",
+        "moved",
+        "moved and changed",
+        "moved with a stop",
+        "moved while stopped",
+        "stopped",
+        "template",
+        "absent",
     )
 }
 
@@ -117,6 +128,20 @@ def test_the_controller_is_killed_after_each_request(name: str) -> None:
         with pytest.raises(Killed):
             laws.run(case, host)
         finish(case, host)
+
+
+def test_a_mount_whose_removal_is_broken_off_keeps_its_volume_and_that_is_said() -> None:
+    """PVE detaches it first. Whose volume it was no other run can tell, so it is not removed by that."""
+    host = container(running=False)
+    host.api.faults.requests.append(Fault("PUT .*/config", after=2, drop=True))
+    mount = {"name": "ssa", "state": "stopped", "disks": {"mp0": {"state": "absent"}}}
+    case = cases_pve_lxc.case("x", lambda: host, mount, allow_destroy=["ssa/mp0"])
+    with pytest.raises(TwinError, match="mp0 is detached and tank:subvol-200-disk-1 is kept"):
+        laws.run(case, host)
+    assert not laws.run(case, host).plan.changed
+    unused = {**mount, "disks": {"unused0": {"state": "absent"}}}
+    laws.run(cases_pve_lxc.case("x", lambda: host, unused, allow_destroy=["ssa/unused0"]), host)
+    assert not [volume for _node, volume in host.world.volumes if volume == "tank:subvol-200-disk-1"]
 
 
 def kill_after(host: DoubleHost, number: int) -> None:

@@ -26,6 +26,7 @@ from tests.laws import (
     cases_pve_storage,
 )
 from tests.laws.laws import CANARY, Case, comparable, picture, run
+from tests.unit.pve.test_guest_faults import FAULTS, Killed, kill_after
 
 CASES = [
     *cases_pve_pool.CASES,
@@ -90,6 +91,43 @@ def test_a_lock_and_a_connection_that_is_not_there_are_waited_for(case: Case, nu
     host.api.faults.requests.append(Fault("^GET ", text="Connection refused", status=595, times=2))
     run(case, host)
     assert comparable(picture(case, host)) == comparable(picture(case, whole))
+
+
+@pytest.mark.parametrize("fault", ["answers 500", "stalls, and is done", "loses the quorum"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_each_request_fails_once(case: Case, fault: str) -> None:
+    """Questions too: the first run ends well or says what happened, and the second one finishes."""
+    whole = host_of(case)
+    run(case, whole)
+    for number, _request in enumerate(whole.api.log, 1):
+        host = host_of(case)
+        host.api.faults.requests.append(Fault("", after=number, **FAULTS[fault]))
+        try:
+            run(case, host)
+        except TwinError as error:
+            assert len(str(error)) > 20
+        finish(case, host, whole)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_controller_is_killed_after_each_request(case: Case) -> None:
+    whole = host_of(case)
+    run(case, whole)
+    for number, _request in enumerate(whole.api.log, 1):
+        host = host_of(case)
+        kill_after(host, number)
+        with pytest.raises(Killed):
+            run(case, host)
+        finish(case, host, whole)
+
+
+def finish(case: Case, host: DoubleHost, whole: DoubleHost) -> None:
+    """Run again, as somebody else would, on what is there."""
+    for node in host.world.nodes.values():
+        node.online = True
+    again = DoubleHost(host.world)
+    run(case, again)
+    assert comparable(picture(case, again)) == comparable(picture(case, whole))
 
 
 def as_user(host: DoubleHost, **grants: str) -> DoubleHost:

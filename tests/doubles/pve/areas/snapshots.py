@@ -145,7 +145,11 @@ def delete(call: Call, kind: Kind) -> Any:
         snapshot = snapshot_of(call, guest)
         if not call["force"]:
             guests.require_unlocked(guest)
-        yield 1.0
+        guest.config["lock"] = "snapshot-delete"
+        try:
+            yield 1.0
+        finally:
+            guest.config.pop("lock", None)
         name = call["snapname"]
         for each in guest.snapshots.values():
             if each.parent == name:
