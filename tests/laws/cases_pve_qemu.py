@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.task_host import run_task
 from ansible_collections.twin.datacenter.plugins.modules.pve_qemu_info import read_info
 from tests.doubles.pve_guests import IMAGE, ISO, WEB, add_guest, house, machine, renumbered
 from tests.doubles.pve_host import DoubleHost
@@ -86,6 +87,19 @@ def pending() -> DoubleHost:
     return host
 
 
+def backed_up() -> DoubleHost:
+    """The backup of a machine that is gone."""
+    host = machine(cipassword=None)
+    run_task(host, "nodes/castor/vzdump", {"vmid": "300", "storage": "local", "mode": "stop"})
+    run_task(host, "nodes/castor/qemu/300/status/stop")
+    run_task(host, "nodes/castor/qemu/300", method="DELETE")
+    host.api.log.clear()
+    return host
+
+
+BACKUP = next(volume.volid for volume in backed_up().world.volumes.values() if volume.content == "backup")
+
+
 def with_medium() -> DoubleHost:
     return machine(ide0=f"{ISO},media=cdrom")
 
@@ -114,6 +128,18 @@ CASES = [
         "cloned in full",
         templates,
         {"name": "new", **CLONE, "source": {"clone": "debian-13", "full": True, "storage": "fast"}},
+    ),
+    case(
+        "from a backup",
+        backed_up,
+        {
+            "name": "new",
+            "source": {"backup": BACKUP, "storage": "fast"},
+            "node": "castor",
+            "config": {"memory": 2048, "ciuser": "me"},
+            "disks": {"scsi0": {"size": "20G"}},
+            "secrets": {"cipassword": CANARY},
+        },
     ),
     case("grown and moved", machine, web(disks={"scsi0": {"size": "16G", "storage": "fast"}})),
     case("disk removed", machine, web(disks={"scsi0": {"state": "absent"}}), allow_destroy=["web/scsi0"]),

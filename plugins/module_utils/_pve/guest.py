@@ -345,6 +345,9 @@ def _guest(kind: Kind, item: Mapping[str, Any]) -> Guest:
         )
     if name:
         each(lambda: table.checked(kind.config, {kind.name_key: name}, what))
+    if item.get("node"):
+        each(lambda: schema.normal(_NODE, item["node"], f"node of {what}"))
+    each(lambda: schema.normal(_SECONDS, item["timeout"], f"timeout of {what}"))
     source = each(lambda: _source(kind, item.get("source") or {}, what))
     config = each(lambda: _config(kind, item.get("config") or {}, what))
     disks = {
@@ -377,7 +380,22 @@ def _guest(kind: Kind, item: Mapping[str, Any]) -> Guest:
     )
 
 
+_NODE = Field(format="pve-node")
+_SECONDS = Field("integer", low=0)
 _STORAGE = Field(format="pve-storage-id")
+_VOLUME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*:\S+|/.+")
+
+
+def _volume(text: str, what: str) -> str:
+    """The name of a volume, or the place of a file.
+
+    :raises Refused: when it is neither.
+    """
+    if text and not _VOLUME.fullmatch(text):
+        raise Refused(
+            what, f"{text!r} is no volume", "write STORAGE:VOLUME, such as local:vztmpl/debian.tar.zst"
+        )
+    return text
 
 
 def _source(kind: Kind, item: Mapping[str, Any], what: str) -> Source:
@@ -392,6 +410,8 @@ def _source(kind: Kind, item: Mapping[str, Any], what: str) -> Source:
     for key in ("storage", "pool"):
         if item.get(key):
             schema.normal(kind.create[key], item[key], f"{key} in source of {what}")
+    for key in ("template", "backup"):
+        _volume(item.get(key) or "", f"{key} in source of {what}")
     return Source(
         how=ways[0] if ways else "",
         of=str(item[ways[0]]) if ways else "",
@@ -450,6 +470,8 @@ def _optional(parts: tuple[tuple[str, Field], ...]) -> Mapping[str, Field]:
 
 _OWN = ("state", "storage", "size", "volume", "image")
 """The keys of a disk that are ours; all others are parts of PVE's own property string."""
+_NO_VOLUMES = ("", "cloudinit", "none", "cdrom")
+"""What may stand for the volume of a disk and is none."""
 
 
 def _disk(kind: Kind, key: str, value: Any, what: str) -> Disk:
@@ -474,13 +496,15 @@ def _disk(kind: Kind, key: str, value: Any, what: str) -> Disk:
     taken = {"volume", "file", "import-from", "size"} & set(options)
     if taken:
         raise Refused(what, f"{taken.pop()} has a word of its own here", "write volume, image or size")
-    size = item.get("size")
+    size, volume = item.get("size"), str(item.get("volume") or "")
+    if volume not in _NO_VOLUMES:
+        _volume(volume, f"volume of {what}")
     return Disk(
         item.get("state", "present"),
         item.get("storage") or "",
         None if size is None else parse_size(size, f"size of {what}"),
-        str(item.get("volume") or ""),
-        str(item.get("image") or ""),
+        volume,
+        _volume(str(item.get("image") or ""), f"image of {what}"),
         _partly(options, known.parts, what),
     )
 

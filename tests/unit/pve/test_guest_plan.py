@@ -424,11 +424,11 @@ def test_of_two_templates_of_a_name_that_of_the_own_node_is_cloned() -> None:
 @pytest.mark.parametrize(
     ("item", "fault"),
     [
-        ({"source": {"template": "a"}}, "a new one needs a place; name it in node"),
+        ({"source": {"template": "a:b"}}, "a new one needs a place; name it in node"),
         ({"node": "castor"}, "a new one needs a source"),
         ({"node": "kastor"}, "node of container ssa: kastor is not up, or no node of this cluster"),
         ({"node": "castor", "source": {"clone": "none"}}, "there is no one container none to clone"),
-        ({"node": "castor", "source": {"template": "a"}}, "a new one needs a storage"),
+        ({"node": "castor", "source": {"template": "a:b"}}, "a new one needs a storage"),
         (
             {"node": "castor", "source": {"clone": "db"}, "secrets": {"password": "x"}},
             "password of container ssa: a copy keeps those of its source; leave it out",
@@ -440,14 +440,14 @@ def test_what_a_new_container_needs(item: Any, fault: str) -> None:
 
 
 def test_new_numbers_differ() -> None:
-    item = {"node": "castor", "source": {"template": "a", "storage": "tank"}, "state": "present"}
+    item = {"node": "castor", "source": {"template": "a:b", "storage": "tank"}, "state": "present"}
     planned = plan_guests(cluster(), want(LXC, {"name": "one", **item}, {"name": "two", **item}))
     assert [step.args["vmid"] for step in planned.steps] == [100, 101]
 
 
 def test_what_is_half_made_is_never_made_twice() -> None:
     half = Entry(121, "lxc", "CT121", "castor", lock="create")
-    item = {"node": "castor", "source": {"template": "a", "storage": "tank"}}
+    item = {"node": "castor", "source": {"template": "a:b", "storage": "tank"}}
     assert "121 on castor is half made and may be this one" in blockers(
         plan(LXC, cluster(entries=(half,)), **item)
     )
@@ -467,7 +467,7 @@ def test_a_name_that_two_guests_have_is_refused() -> None:
 
 
 def test_a_name_is_given_once() -> None:
-    item = {"node": "castor", "source": {"template": "a", "storage": "tank"}, "vmid": 300}
+    item = {"node": "castor", "source": {"template": "a:b", "storage": "tank"}, "vmid": 300}
     assert "200 on castor has that name already" in blockers(plan(LXC, ssa(), **item))
     again = cluster((LXC, found(LXC, SSA, template=True)))
     assert plan(LXC, again, **item).steps[0].verb == "create"
@@ -638,13 +638,21 @@ def test_secrets_are_written_when_they_are_not_there_or_shall_be() -> None:
         ({"disks": {"scsi0": {"size": "1G"}}}, "scsi0 of container ssa: there is no disk of that name"),
         ({"disks": {"mp0": {"size": "1 gig"}}}, "size of mp0 of container ssa: '1 gig' is not a size"),
         ({"disks": {"mp0": {"state": "gone"}}}, "mp0 of container ssa: 'gone' is no state"),
+        ({"node": "castor!"}, "node of container ssa: 'castor!' is not valid; write the name of a node."),
+        ({"timeout": -1}, "timeout of container ssa: -1 is too small; it begins at 0."),
+        (
+            {"source": {"template": "debian"}},
+            "template in source of container ssa: 'debian' is no volume; write STORAGE:VOLUME, such as",
+        ),
+        ({"source": {"backup": "last"}}, "backup in source of container ssa: 'last' is no volume"),
+        ({"disks": {"mp0": {"volume": "data"}}}, "volume of mp0 of container ssa: 'data' is no volume"),
         ({"disks": {"mp0": {"image": "a:b"}}}, "mp0 of container ssa: it cannot be filled from an image"),
         ({"disks": {"mp0": "tank:1"}}, "mp0 of container ssa: it is no mapping"),
         ({"disks": {"mp0": {"storage": "!"}}}, "storage of mp0 of container ssa: '!' is not valid"),
         ({"name": "s_a"}, "hostname of container s_a: 's_a' is not valid; write a host name."),
         ({"vmid": 99}, "vmid of container ssa: 99 is out of range"),
-        ({"source": {"template": "a", "clone": "b"}}, "source of container ssa: it has template and clone"),
-        ({"source": {"template": "a", "full": True}}, "source of container ssa: full is of clones alone"),
+        ({"source": {"template": "a:b", "clone": "b"}}, "source of container ssa: it has template and clone"),
+        ({"source": {"template": "a:b", "full": True}}, "source of container ssa: full is of clones alone"),
         ({"secrets": {"cipassword": "x"}}, "secrets of container ssa: there is no key 'cipassword'"),
         ({"snapshots": [{"name": "current"}]}, "snapshot current of container ssa: that is no name for one"),
         ({"snapshots": [{}]}, "a snapshot of container ssa: it needs either name or prefix"),

@@ -9,9 +9,22 @@ from typing import Any
 import pytest
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
-from ansible_collections.twin.datacenter.plugins.module_utils._pve import table
+from ansible_collections.twin.datacenter.plugins.module_utils._pve import schema, table
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.schema import Field
-from ansible_collections.twin.datacenter.plugins.module_utils._pve.tables import lxc, options, qemu, storage
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.tables import (
+    ha_group,
+    ha_resource,
+    ha_rule,
+    lxc,
+    mapping_dir,
+    mapping_pci,
+    mapping_usb,
+    options,
+    pool,
+    qemu,
+    replication,
+    storage,
+)
 from tests.gates import pve_tables
 
 
@@ -72,6 +85,41 @@ def test_bad_input_names_thing_and_key(of: Any, values: dict[str, Any], sentence
     with pytest.raises(Refused) as caught:
         table.checked(of, values, "container 100")
     assert str(caught.value) == sentence
+
+
+TABLES = {
+    "pool": pool.UPDATE,
+    "storage": storage.CREATE,
+    "options": options.UPDATE,
+    "ha_resource": ha_resource.UPDATE,
+    "ha_rule": ha_rule.UPDATE,
+    "ha_group": ha_group.UPDATE,
+    "mapping_pci": mapping_pci.CREATE,
+    "mapping_usb": mapping_usb.CREATE,
+    "mapping_dir": mapping_dir.CREATE,
+    "replication": replication.UPDATE,
+    "lxc": lxc.CONFIG,
+    "qemu": qemu.CONFIG,
+}
+
+
+def wrong(field: Field) -> Any:
+    """A value that no field of its kind takes; None for one that takes any text."""
+    if field.parts is not None:
+        return {"no-such-part": 1}
+    judged = field.kind != "string" or field.choices or field.pattern or field.format in schema._FORMATS
+    return "\x01!" if judged or field.format in schema._ADDRESSES else None
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_each_key_of_each_table_is_judged_and_named(name: str) -> None:
+    """The tables are all that the modules take: so it is before any request, of which they know nothing."""
+    for key, field in TABLES[name].items():
+        if field.kind == "array" and field.parts is None or (value := wrong(field)) is None:
+            continue
+        with pytest.raises(Refused) as caught:
+            table.checked(TABLES[name], {key.replace("[n]", "0"): value}, "thing")
+        assert key.replace("[n]", "0") in str(caught.value) and "thing" in str(caught.value)
 
 
 def test_every_fault_is_told_at_once() -> None:
@@ -185,8 +233,6 @@ def test_words_that_yaml_takes_for_booleans() -> None:
 
 
 def test_items_of_an_array_have_no_order() -> None:
-    from ansible_collections.twin.datacenter.plugins.module_utils._pve.tables import mapping_pci
-
     one, two = "node=castor,path=0000:01:00.0,id=10de:2231", "id=10de:2231,node=pollux,path=0000:02:00.0"
     wanted = table.checked(mapping_pci.CREATE, {"map": [one, two]}, "x")
     assert table.drift(mapping_pci.CREATE, wanted, table.known(mapping_pci.CREATE, {"map": [two, one]})) == {}
