@@ -60,8 +60,17 @@ def requests(host: DoubleHost, work: Callable[[], Any]) -> int:
 
 
 def test_one_guest_costs_three_requests() -> None:
-    host = container()
+    host, other = container(), machine()
     assert requests(host, lambda: apply(host, {"name": "ssa", "config": {"memory": 512}})) == 3
+    web = {"name": "web", "config": {"memory": 1024}}
+    assert requests(other, lambda: apply(other, web, subject=QEMU)) == 3
+
+
+def test_a_disk_that_comes_to_a_machine_costs_five_more_at_most() -> None:
+    """One of them looks for a task that may be making it already."""
+    host = machine()
+    item = {"name": "web", "disks": {"scsi1": {"storage": "tank", "size": "3G"}}}
+    assert requests(host, lambda: apply(host, item, subject=QEMU)) <= 3 + 5
 
 
 def many(count: int) -> tuple[DoubleHost, list[dict[str, Any]]]:

@@ -143,8 +143,8 @@ def as_user(host: DoubleHost, **grants: str) -> DoubleHost:
 RIGHTS = {
     "pve_pool": {
         "/pool": "Pool.Allocate Pool.Audit",
-        "/vms": "VM.Allocate VM.Audit",
-        "/storage": "Datastore.Allocate Datastore.Audit",
+        "/vms": "VM.Allocate",
+        "/storage": "Datastore.Allocate",
     },
     "pve_storage": {"/storage": "Datastore.Allocate Datastore.Audit"},
     "pve_datacenter": {"/": "Sys.Modify Sys.Audit"},
