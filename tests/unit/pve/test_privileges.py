@@ -35,7 +35,7 @@ FOR_OTHERS = {
     ("pve_mapping", "Mapping.Audit"),
     *((module, word) for module in ("pve_lxc", "pve_qemu") for word in ("Datastore.Audit", "VM.Backup")),
 }
-"""Who may change mappings sees them, and who may use the space of a storage sees its images; these are for what
+"""Who may change mappings sees them, and who may use space of a storage sees its images; these are for what
 one may not change. Of backups the double does not judge whose guest they are of (PVE::Storage does).
 """
 PRIVILEGE = re.compile(r"\b[A-Z][A-Za-z]+(?:\.[A-Z][A-Za-z]+)+\b")
