@@ -53,6 +53,7 @@ class InProcess:
 class OnNode(InProcess):
     """The double as a node itself sees it: with the commands of Proxmox VE."""
 
+    private = False
     COMMANDS: ClassVar = {"ha-manager": ha_manager.run, "pvecm": pvecm.run}
 
     def command(self, argv: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ import pytest
 from tests.doubles.pve.clock import Clock
 from tests.doubles.pve.server import Server
 from tests.doubles.pve.world import World, single
-from tests.integration.test_pve import run
+from tests.integration.pve_bed import run
 from tests.laws.laws import CANARY
 
 # Whoever joins asks the peer at the port that Proxmox VE has, so each has a loopback address of its own.
@@ -98,3 +98,9 @@ def test_a_certificate_is_given_once(castor: Server) -> None:
     assert not run(castor, "pve_node", options, **AS_ROOT)["changed"]
     refused = run(castor, "pve_node", {"nodes": [{"name": "castor", "maintenance": True}]}, rc=2, **AS_ROOT)
     assert "run this on a node, without api_host" in refused["msg"]
+
+
+def test_a_host_that_is_no_node_has_no_qdevice(castor: Server) -> None:
+    refused = run(castor, "pve_qdevice", {"witness": "192.0.2.13"}, rc=2)
+    assert refused["msg"] == "this node is in no cluster; make one first (pve_cluster)."
+    assert not run(castor, "pve_qdevice", {"state": "absent"})["changed"]
