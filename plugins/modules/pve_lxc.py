@@ -116,8 +116,8 @@ options:
           - C(volume) in place of both takes a volume, or a folder of the node.
           - C(state) is V(present), V(detached) (the volume is kept as unused disk), or V(absent) (with its
             data; V(NAME/KEY) must stand in O(allow_destroy)). V(null) detaches.
-          - Proxmox VE detaches a mount before it removes its volume. What is broken off in between leaves that
-            as an unused disk, such as C(unused0), which can be declared V(absent) too.
+          - Proxmox VE detaches a mount before it removes its volume. What is broken off in between leaves
+            that as an unused disk, such as C(unused0), which can be declared V(absent) too.
           - All other keys are parts of its value in pct.conf(5), such as C(mp) and C(backup).
         type: dict
         default: {}
