@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.note import Note, print_note
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.task_host import run_task
 from ansible_collections.twin.datacenter.plugins.modules.pve_lxc_info import read_info
 from tests.doubles.pve_guests import ARCHIVE, SSA, add_guest, container, house, renumbered
@@ -41,6 +42,16 @@ def case(name: str, host: Any, *guests: Mapping[str, Any], **more: Any) -> Case:
 
 def ssa(**item: Any) -> dict[str, Any]:
     return {"name": "ssa", **item}
+
+
+NOTE = Note("ssa", {"home": "castor"}, 3, {"stage": "done"})
+
+
+def noted() -> DoubleHost:
+    """With what is kept of a machine below what people wrote."""
+    host = container()
+    host.world.guests[200].config["description"] = f"our ssa\n\n{print_note(NOTE)}\n"
+    return host
 
 
 def pending() -> DoubleHost:
@@ -95,6 +106,14 @@ CASES = [
     case("two new ones", house, {"name": "one", **NEW}, {"name": "two", **NEW, "node": "pollux"}),
     case("unchanged", container, ssa(config={"memory": "512", "tags": ["web", "lab"], "protection": False})),
     case("changed in flight", container, ssa(config={"memory": 1024, "cores": None, "tags": "lab"})),
+    case("described beside a note", noted, ssa(config={"description": "our ssa"})),
+    case("described anew beside a note", noted, ssa(config={"description": "their ssa"})),
+    case("no description but a note", noted, ssa(config={"description": ""})),
+    case(
+        "declared with a note",
+        noted,
+        ssa(config={"description": print_note(Note("ssa", {"home": "pollux"}))}),
+    ),
     case("changed with restart", container, ssa(config={**FEATURES, "cores": 2})),
     case("changed at next boot", container, ssa(config=FEATURES, apply="next_boot")),
     case("what waits is made to count", pending, ssa(config=FEATURES)),

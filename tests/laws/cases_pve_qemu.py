@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.note import Note, print_note
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.task_host import run_task
 from ansible_collections.twin.datacenter.plugins.modules.pve_qemu_info import read_info
 from tests.doubles.pve_guests import IMAGE, ISO, WEB, add_guest, house, machine, renumbered
@@ -81,6 +82,16 @@ def templates() -> DoubleHost:
     return host
 
 
+NOTE = Note("web", {"home": "castor"}, 3, {"stage": "done"})
+
+
+def noted() -> DoubleHost:
+    """With what is kept of a machine below what people wrote."""
+    host = machine()
+    host.world.guests[300].config["description"] = f"our web\n\n{print_note(NOTE)}\n"
+    return host
+
+
 def pending() -> DoubleHost:
     host = machine()
     host.world.guests[300].pending = {"cores": 2, "agent": None}
@@ -109,6 +120,14 @@ CASES = [
     case("new beside an old one", machine, {"name": "new", **NEW, "state": "present"}, web(state="stopped")),
     case("unchanged", machine, web(config={"memory": 1024, "sshkeys": "ssh-ed25519 AAAAC3Nz lab"})),
     case("changed in flight", machine, web(config={"cpulimit": 2, "tags": ["a", "b"], "ciuser": "me"})),
+    case("described beside a note", noted, web(config={"description": "our web"})),
+    case("described anew beside a note", noted, web(config={"description": "their web"})),
+    case("no description but a note", noted, web(config={"description": ""})),
+    case(
+        "declared with a note",
+        noted,
+        web(config={"description": print_note(Note("web", {"home": "pollux"}))}),
+    ),
     case("changed with restart", machine, web(config={"cores": 2, "cpulimit": 2})),
     case("changed at next boot", machine, web(config={"cores": 2}, apply="next_boot")),
     case("what waits is made to count", pending, web(config={"cores": 2, "agent": None})),

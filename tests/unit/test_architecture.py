@@ -49,6 +49,7 @@ PURE_FILES = {
     "mapping_plan.py",
     "networkd.py",
     "node.py",
+    "note.py",
     "property.py",
     "qemu.py",
     "rc.py",

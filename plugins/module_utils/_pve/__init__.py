@@ -8,6 +8,7 @@
     tasks, task_host  UPIDs, and waiting for what they name: `task_host.run_task`
     schema, property  values by their meaning, and the codec of property strings (net0, mp0, map …)
     table, tables/    parameters of the calls that we make, out of PVE's own schema; judged and compared
+    note              what is kept of a machine in the description of its guest
     resource          the engine of resources: declared against found, as a plan
     resource_host     reads resources and carries out the plan
     pool, storage …   one description each

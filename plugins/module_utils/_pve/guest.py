@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 from .._core.errors import Refused
 from .._core.plan import Hidden
 from .._core.values import doubles, format_size, parse_duration, parse_size
+from . import note, schema, table
 from . import property as codec
-from . import schema, table
 from .schema import Field
 
 Values: TypeAlias = "Mapping[str, Any]"
@@ -554,6 +554,8 @@ def goal(kind: Kind, key: str, declared: Any, current: Any) -> Any:
 
     A mapping changes the parts that it names. A text is all of the value, but for what PVE made up itself.
     """
+    if key == "description":
+        return note.merged(declared, current)
     old = current if isinstance(current, Mapping) else {}
     if isinstance(declared, Partly):
         new = {**old, **declared.parts}

@@ -11,6 +11,7 @@ from typing import Any
 from .._core.values import format_size
 from . import table
 from .guest import Found, Kind, is_cloudinit, size_of, storage_of, volume_of
+from .note import split
 
 
 def export(kind: Kind, found: Iterable[Found]) -> list[dict[str, Any]]:
@@ -28,6 +29,8 @@ def _exported(kind: Kind, found: Found) -> dict[str, Any]:
         and not key.startswith("unused")
     }
     config = {key: value for key, value in declarable.items() if not kind.is_disk(key)}
+    if said := split(config.pop("description", ""))[0]:
+        config["description"] = said
     disks = {key: value for key, value in declarable.items() if kind.is_disk(key)}
     # What waits for a start is not to be forced by whoever applies this.
     waits = found.running and found.live != found.configured
