@@ -13,6 +13,8 @@ author: twin.datacenter contributors (@twin-datacenter)
 description:
   - Tells which machines this server owns or keeps a copy of, and whether they run.
   - It is what C(twin info) prints.
+  - On Proxmox VE machines are the guests that have a note of twin in their description. Both servers know all
+    of them; a server owns those whose configuration it has.
 extends_documentation_fragment:
   - twin.datacenter.attributes.info
 seealso:
@@ -81,7 +83,7 @@ machines:
     root_image:
       description:
         - The image that its root file system is of, which is another one while an upgrade is due.
-        - Null where there is no root file system.
+        - Null where there is no root file system. On Proxmox VE it is the image that its declaration names.
       type: str
       returned: always
     addresses:
@@ -90,7 +92,9 @@ machines:
       elements: str
       returned: always
     replicated:
-      description: The last snapshot that this server has brought to its twin.
+      description:
+        - The last snapshot that this server has brought to its twin.
+        - On Proxmox VE that of its replication job.
       type: str
       returned: always
     late:
@@ -110,7 +114,7 @@ machines:
 """
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import report
-from ansible_collections.twin.datacenter.plugins.module_utils._machine.host import read_info
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.stations import read_info
 
 
 def main() -> None:

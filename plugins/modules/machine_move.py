@@ -20,6 +20,8 @@ description:
     Run again, the task waits for a move that is under way, and finishes one that was interrupted.
   - In check mode both servers are asked for everything that stands against the move, all of it at once.
     The plan then tells how many bytes will be sent at most, and for how long the machine will not answer.
+  - On Proxmox VE the guest is migrated within the cluster; one that is under high availability is moved by
+    its manager.
   - From a playbook the action plugin of the same name shows the progress of the move.
 extends_documentation_fragment:
   - twin.datacenter.attributes

@@ -19,7 +19,7 @@ MACHINE_KINDS = {"_jail", "_lxc", "_qemu"}
 # Whom a folder may know beside itself and `_core`; most know nobody.
 MAY_KNOW = {
     **{kind: {"_zfs"} for kind in MACHINE_KINDS},
-    "_machine": {"_zfs", *MACHINE_KINDS},
+    "_machine": {"_zfs", "_pve", *MACHINE_KINDS},
     "_parity": {"_system", "_zfs"},  # gathers what each technology says of itself
     "_pve": {"_pci"},  # pairs what is mapped
 }
@@ -32,6 +32,7 @@ PURE_FILES = {
     "access.py",
     "boot.py",
     "cluster.py",
+    "cluster_preflight.py",
     "conf.py",
     "declaration.py",
     "devfs.py",

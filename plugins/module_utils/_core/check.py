@@ -11,11 +11,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import CommandFailed, Refused
+from .host import Host
 
 PAUSE = 0.05
 """Seconds between two looks at something that is waited for."""
 _SLICE = 2.0
 """Seconds for which one question is asked, before it is looked whether the machine still runs."""
+
+# Runs on the server beside the machine. Asks until it is answered, else says why not.
+_PROBE = """
+import socket, sys, time, urllib.error, urllib.request
+kind, target, port, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+end = time.monotonic() + seconds
+while True:
+    try:
+        if kind == "http":
+            direct.open(target, timeout=2).close()
+        else:
+            socket.create_connection((target, port), timeout=2).close()
+        break
+    except (OSError, ValueError) as error:
+        said = error
+    if time.monotonic() > end:
+        sys.exit(str(said))
+    time.sleep(0.03)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +88,17 @@ def check_of(given: Mapping[str, Any] | None, address: str, what: str) -> Check:
     if not str(value).startswith("/"):
         raise Refused(f"check of {what}", f"{value!r} is no path", "begin it with /")
     return Check("http", address, path=str(value))
+
+
+def probe(host: Host, check: Check, patience: float) -> str | None:
+    """Ask at an address from a server of Linux: None if it answers, else what was said instead.
+
+    :param patience: seconds for which it is asked again.
+    """
+    argv = ["/usr/bin/python3", "-c", _PROBE, check.kind]
+    target = str(check) if check.kind == "http" else check.address
+    output = host.run([*argv, target, str(check.port), f"{patience:g}"], ok=range(256))
+    return None if output.rc == 0 else "".join(output.err.strip().splitlines()[-1:]) or "nothing"
 
 
 def wait_for_answer(

@@ -16,7 +16,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from .._core.check import Check
+from .._core.check import Check, probe
 from .._core.check import wait_for_answer as check_answers
 from .._core.errors import CommandFailed, CommandMissing, TwinError
 from .._core.host import Host, WritableHost
@@ -29,26 +29,6 @@ RUNNING = "/run/twin/lxc"
 """The file with which each container was started; gone with the boot, as the containers are."""
 LOGS = "/var/log/lxc"
 CONTROLLERS = "/sys/fs/cgroup/cgroup.controllers"
-
-# Runs on the host beside the container. Asks until it is answered, else says why not.
-PROBE = """
-import socket, sys, time, urllib.error, urllib.request
-kind, target, port, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
-direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-end = time.monotonic() + seconds
-while True:
-    try:
-        if kind == "http":
-            direct.open(target, timeout=2).close()
-        else:
-            socket.create_connection((target, port), timeout=2).close()
-        break
-    except (OSError, ValueError) as error:
-        said = error
-    if time.monotonic() > end:
-        sys.exit(str(said))
-    time.sleep(0.03)
-"""
 
 
 # ---- reading ----------------------------------------------------------------------------------
@@ -315,10 +295,7 @@ def answer(host: Host, name: str, check: Check, patience: float = 0.0) -> str | 
         return None if output.rc == 0 else _last(output.err or output.out) or f"exit code {output.rc}"
     if check.kind == "init":
         return _init_is_up(host, name)
-    argv = ["/usr/bin/python3", "-c", PROBE, check.kind]
-    target = str(check) if check.kind == "http" else check.address
-    output = host.run([*argv, target, str(check.port), f"{patience:g}"], ok=range(256))
-    return None if output.rc == 0 else _last(output.err) or "nothing"
+    return probe(host, check, patience)
 
 
 def _init_is_up(host: Host, name: str) -> str | None:

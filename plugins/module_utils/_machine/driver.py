@@ -9,9 +9,9 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from .._core.errors import Refused, TwinError
 from .._core.pipe import Progress
@@ -24,10 +24,24 @@ from .._zfs.stream import How
 from .._zfs.stream import Side as Tree
 from .._zfs.transfer import Sent, read_replica, replicate
 from .declaration import Machine
-from .host import Station
+from .host import AnyStation, Station
 from .journal import Journal, Owner, Round, Stage, journal_data
 from .kinds import dataset_of
-from .move import Done, Relay, Side, Step, Stuck, Verb, committed, drive, leading, next_step, side_of
+from .move import (
+    Done,
+    Hands,
+    Interrupted,
+    Relay,
+    Side,
+    Step,
+    Stuck,
+    Verb,
+    committed,
+    drive,
+    leading,
+    next_step,
+    side_of,
+)
 from .peer import Twin
 from .preflight import blockers
 from .rpo import PREFIX
@@ -40,16 +54,43 @@ _PAUSE = 0.5
 DEBUG = "TWIN_SIGNAL_AFTER"
 
 
-class Interrupted(TwinError):
-    """Somebody asked the process to end."""
-
-
 class Tolerable(TwinError):
     """A replication failed, and the replica is not older yet than it may be."""
 
 
 Tell = Callable[..., None]
 """Is given a sentence, and facts for programs as keywords."""
+
+
+class Hand(Hands, Protocol):
+    """What moves one machine: `Driver` on a pair, `cluster_driver.ClusterDriver` in a cluster.
+
+    :ivar unreachable: why the twin did not tell when it was last looked at.
+    """
+
+    name: str
+    unreachable: str
+
+    @property
+    def tell(self) -> Tell:
+        """Says what is done."""
+
+    @property
+    def station(self) -> AnyStation:
+        """This server."""
+
+    @property
+    def twin(self) -> Twin:
+        """The other one."""
+
+    def forecast(self, here: Side, owner: Owner, target: str) -> Forecast:
+        """What a move of a machine that this server owns would do.
+
+        :raises Refused: with every reason why it cannot be done.
+        """
+
+    def turns_back(self) -> bool:
+        """Whether a move of the machine is under way that can still be taken back."""
 
 
 @dataclass(slots=True)
@@ -107,7 +148,7 @@ class Driver:
                     self.station.note(replace(journal, stage=Stage.BACK, reason=step.reason))
                 case Verb.REVIVE:
                     self.station.start(journal)
-                    self.station.note(_measured(journal))
+                    self.station.note(measured(journal))
                 case Verb.COMMIT:
                     self.station.hand_over(journal)
                 case Verb.RETIRE:
@@ -119,7 +160,7 @@ class Driver:
         except BaseException:
             self._there = None
             raise
-        _debug(verb)
+        debug(verb)
 
     def _at_target(self, step: Step) -> None:
         journal = step.journal
@@ -127,7 +168,7 @@ class Driver:
             # Only `start` is done by the target on its own, while the source is dead. It is done once:
             # who stops the machine after that has a reason.
             self.station.start(journal)
-            self.station.note(_measured(journal))
+            self.station.note(measured(journal))
             return
         asked = {Verb.CLOSE_TARGET: "close"}.get(step.verb, str(step.verb))
         payload: Any = journal_data(journal)
@@ -135,7 +176,7 @@ class Driver:
             payload = {"journal": payload, "stage": step.stage}
         self._there = side_of(self.twin.ask(asked, self.name, payload))
         if step.verb is Verb.START:
-            self.station.note(_measured(journal))
+            self.station.note(measured(journal))
 
     def _send(self, journal: Journal, *, final: bool) -> None:
         snapshot = self.snapshot()
@@ -173,6 +214,39 @@ class Driver:
         self._known = sent.target
         return sent
 
+    # -- before a move
+
+    def forecast(self, here: Side, owner: Owner, target: str) -> Forecast:
+        """What a move of a machine that this server owns would do.
+
+        :raises Refused: with every reason why it cannot be done.
+        """
+        station, name = self.station, self.name
+        declaration = station.declaration(name)
+        machine = station.machine(name)
+        with_peer = self.twin.host()
+        replica = read_replica(station.host, with_peer, Item(self.dataset, self.dataset, True, 0))
+        # A tree without a snapshot is no obstacle: the move makes one.
+        impossible = [send.why for send in replica.sends if send.how is How.IMPOSSIBLE and send.snapshot]
+        needed = sum(send.size or 0 for send in replica.sends)
+        needed += sum(_unsent(dataset) for dataset in replica.source.datasets.values())
+        there = self.twin.prospect(name, declaration)
+        unless_blocked(name, target, blockers(machine, station.prospect(machine), there, needed, impossible))
+        # What ZFS itself estimates may become a little more.
+        bound = "≈" if any(send.told for send in replica.sends) else "≤"
+        return Forecast(
+            begun(name, declaration, here, owner, target, here.running and station.answers(machine)),
+            machine,
+            needed,
+            f"{bound} {human_size(needed)}",
+            usual_downtime(station.journal(name)),
+        )
+
+    def turns_back(self) -> bool:
+        """Whether a move of the machine is under way that can still be taken back."""
+        journal, owner = self.station.journal(self.name), self.station.owner(self.name)
+        return bool(journal and journal.open and owner and owner.server == self.station.server)
+
     def _progress(self, progress: Progress) -> None:
         self.tell(
             f"{human_size(progress.count)} sent, {human_size(progress.rate)}/s",
@@ -180,14 +254,50 @@ class Driver:
         )  # fmt: skip
 
 
-def _measured(journal: Journal) -> Journal:
+def unless_blocked(name: str, target: str, reasons: Sequence[str]) -> None:
+    """Refuse a move that something stands against.
+
+    :raises Refused: with all of it.
+    """
+    if reasons:
+        raise Refused(
+            f"machine {name} cannot move to {target}",
+            "; ".join(reasons),
+            "nothing was touched",
+            blockers=list(reasons),
+        )
+
+
+def usual_downtime(last: Journal | None) -> float:
+    """Seconds, from the last move of a machine."""
+    return last.downtime if last and last.downtime else USUAL_DOWNTIME
+
+
+def begun(name: str, declaration: str, here: Side, owner: Owner, target: str, answers: bool) -> Journal:
+    """The journal of a move that begins now."""
+    return Journal(
+        token=f"{name}-{owner.epoch}-{time.time_ns()}",
+        machine=name,
+        source=here.server,
+        target=target,
+        epoch=owner.epoch,
+        declaration=declaration,
+        running=here.running,
+        stage=Stage.SEED,
+        began=time.time(),
+        answered=answers,
+    )
+
+
+def measured(journal: Journal) -> Journal:
     """The journal with the downtime, if this start is the one that ends it."""
     if journal.stopped is None or not journal.running or journal.downtime is not None:
         return replace(journal, downtime=journal.downtime or 0.0)
     return replace(journal, downtime=round(time.time() - journal.stopped, 2))
 
 
-def _debug(verb: Verb) -> None:
+def debug(verb: Verb) -> None:
+    """For tests: see `DEBUG`."""
     step, _colon, name = os.environ.get(DEBUG, "").partition(":")
     if step == verb:
         os.kill(os.getpid(), signal.Signals[f"SIG{name}"])
@@ -198,15 +308,15 @@ class Forecast:
     """What a move would do.
 
     :param bytes: what will be sent at most, without what the machine writes from now on.
-    :param told: whether ZFS itself estimated them, so that they may be a little more.
+    :param sending: what will be sent, for people.
     :param downtime: seconds, from the last move of the machine, or what a small one takes.
     """
 
     journal: Journal
     machine: Machine
     bytes: int
+    sending: str
     downtime: float
-    told: bool
 
     @property
     def sentences(self) -> list[str]:
@@ -215,7 +325,7 @@ class Forecast:
         how = "stopped, " if self.journal.running else ""
         started = "and started there" if self.journal.running else "and defined there"
         sentences = [
-            f"send {self.machine.name} to {target}: {'≈' if self.told else '≤'} {human_size(self.bytes)}",
+            f"send {self.machine.name} to {target}: {self.sending}",
             f"move {self.machine.name} from {self.journal.source} to {target}: "
             f"{how}its last changes sent, {started}",
         ]
@@ -224,10 +334,11 @@ class Forecast:
         return sentences
 
 
-_USUAL_DOWNTIME = 5.0
+USUAL_DOWNTIME = 5.0
+"""Seconds, of a small machine of which nothing is known yet."""
 
 
-def forecast(driver: Driver, target: str) -> Forecast | Journal | str:
+def forecast(driver: Hand, target: str) -> Forecast | Journal | str:
     """Everything that can be known before a move begins.
 
     :returns: what would be done; or the journal of the move that brings the machine there, finished or not;
@@ -259,44 +370,7 @@ def forecast(driver: Driver, target: str) -> Forecast | Journal | str:
         return owner.server
     if there is None:
         raise Refused(f"machine {name} cannot move to {target}", driver.unreachable)
-    return _forecast(driver, here, owner, target)
-
-
-def _forecast(driver: Driver, here: Side, owner: Owner, target: str) -> Forecast:
-    station, name = driver.station, driver.name
-    declaration = station.declaration(name)
-    machine = station.machine(name)
-    with_peer = driver.twin.host()
-    replica = read_replica(station.host, with_peer, Item(driver.dataset, driver.dataset, True, 0))
-    # A tree without a snapshot is no obstacle: the move makes one.
-    impossible = [send.why for send in replica.sends if send.how is How.IMPOSSIBLE and send.snapshot]
-    needed = sum(send.size or 0 for send in replica.sends)
-    needed += sum(_unsent(dataset) for dataset in replica.source.datasets.values())
-    there = driver.twin.prospect(name, declaration)
-    reasons = blockers(machine, station.prospect(machine), there, needed, impossible)
-    if reasons:
-        raise Refused(
-            f"machine {name} cannot move to {target}",
-            "; ".join(reasons),
-            "nothing was touched",
-            blockers=reasons,
-        )
-    last = station.journal(name)
-    downtime = last.downtime if last and last.downtime else _USUAL_DOWNTIME
-    journal = Journal(
-        token=f"{name}-{owner.epoch}-{time.time_ns()}",
-        machine=name,
-        source=station.server,
-        target=target,
-        epoch=owner.epoch,
-        declaration=declaration,
-        running=here.running,
-        stage=Stage.SEED,
-        began=time.time(),
-        answered=here.running and station.answers(machine),
-    )
-    told = any(send.told for send in replica.sends)
-    return Forecast(journal, machine, needed, downtime, told)
+    return driver.forecast(here, owner, target)
 
 
 def _unsent(dataset: Dataset) -> int:
@@ -315,18 +389,31 @@ def _resting(name: str, owner: Owner) -> Journal:
     return Journal(name, name, owner.server, owner.server, owner.epoch, "{}", False, Stage.DONE, 0.0)
 
 
-def move(driver: Driver, plan: Forecast) -> Done | Stuck | Relay:
-    """Begin a move and bring it to its end."""
-    driver.station.note(plan.journal)
-    return drive(driver, driver.tell)
+def move(driver: Hand, plan: Forecast) -> Done | Stuck | Relay:
+    """Begin a move and bring it to its end.
+
+    :raises TwinError: when it could not be begun.
+    """
+    failure: TwinError | None = None
+    try:
+        driver.station.note(plan.journal)
+    except TwinError as error:
+        # An answer that was lost says nothing of what was done.
+        failure = error
+    decision = drive(driver, driver.tell)
+    if failure and isinstance(decision, Done):
+        known = decision.journal
+        if known is None or known.token != plan.journal.token:
+            raise failure
+    return decision
 
 
-def resume(driver: Driver) -> Done | Stuck | Relay:
+def resume(driver: Hand) -> Done | Stuck | Relay:
     """Go on with whatever move of the machine is not finished."""
     return drive(driver, driver.tell)
 
 
-def undo(driver: Driver) -> Done | Stuck | Relay:
+def undo(driver: Hand) -> Done | Stuck | Relay:
     """Take a move back that has not been committed.
 
     :raises Refused: when there is none.
@@ -396,16 +483,14 @@ def prune(driver: Driver) -> None:
 
 
 @contextlib.contextmanager
-def interruptible(driver: Driver) -> Iterator[None]:
+def interruptible(driver: Hand) -> Iterator[None]:
     """SIGTERM and SIGINT turn a move back before its commit; after it they are not heard.
 
     A controller or terminal that goes away (SIGHUP, SIGPIPE) changes nothing.
     """
 
     def interrupt(number: int, _frame: Any) -> None:
-        journal = driver.station.journal(driver.name)
-        owner = driver.station.owner(driver.name)
-        if journal and journal.open and owner and owner.server == driver.station.server:
+        if driver.turns_back():
             raise Interrupted(f"signal {signal.Signals(number).name} came")
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}

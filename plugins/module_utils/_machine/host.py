@@ -12,10 +12,10 @@ import contextlib
 import fcntl
 import json
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from .._core.errors import CommandFailed, CommandMissing, Refused
 from .._core.host import Host, WritableHost
@@ -43,13 +43,6 @@ LOCK_PATIENCE = 30.0
 """Seconds for which a change that the twin has asked for waits for the one before."""
 
 
-def read_info(host: Host, _params: Mapping[str, Any]) -> dict[str, Any]:
-    """What module machine_info returns; a host that is of no pair yet has no machines."""
-    if host.read(PAIR) is None:
-        return {"server": None, "pool": None, "machines": []}
-    return Station(host, read_pair(host)).info()
-
-
 def read_pair(host: Host) -> Pair:
     """The pair that this server belongs to.
 
@@ -65,7 +58,7 @@ def read_pair(host: Host) -> Pair:
 
 
 @contextlib.contextmanager
-def _flock(path: Path, name: str, patience: float) -> Iterator[None]:
+def flock(path: Path, name: str, patience: float) -> Iterator[None]:
     """Hold a lock on this server; it is free again when the process ends, however it ends.
 
     :param patience: seconds to wait for it.
@@ -84,6 +77,44 @@ def _flock(path: Path, name: str, patience: float) -> Iterator[None]:
                     raise Busy(f"machine {name}", said, "wait until that has ended") from error
                 time.sleep(0.05)
         yield
+
+
+class AnyStation(Protocol):
+    """A server and its machines, as jobs know it: `Station` of a pair, or one of a cluster."""
+
+    @property
+    def host(self) -> Host:
+        """The server's system."""
+
+    @property
+    def writer(self) -> WritableHost:
+        """Its write half."""
+
+    @property
+    def pair(self) -> Pair:
+        """The pair that it is of."""
+
+    @property
+    def server(self) -> str:
+        """Its name."""
+
+    def journal(self, name: str) -> Journal | None:
+        """The journal of the latest move of a machine."""
+
+    def journals(self) -> list[str]:
+        """The machines that may have an open one."""
+
+    def declaration(self, name: str) -> str:
+        """The declaration that is stored with the machine."""
+
+    def note(self, journal: Journal) -> None:
+        """Write a journal, for good."""
+
+    def info(self) -> dict[str, Any]:
+        """All machines of which there is anything here (``twin info``)."""
+
+    def locked(self, name: str, *, patience: float = 0.0) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock of a machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,8 +466,15 @@ class Station:
         :param patience: seconds to wait for it.
         :raises Busy: when somebody else has it.
         """
-        with _flock(Path(self.locks, f"{name}.lock"), name, patience):
+        with flock(Path(self.locks, f"{name}.lock"), name, patience):
             yield
+
+
+def read_info(host: Host, station_of: Callable[[Host, Pair], AnyStation] = Station) -> dict[str, Any]:
+    """All machines of a server; a host that is of no pair yet has none."""
+    if host.read(PAIR) is None:
+        return {"server": None, "pool": None, "machines": []}
+    return station_of(host, read_pair(host)).info()
 
 
 def image_of(origin: str, pair: Pair) -> str:

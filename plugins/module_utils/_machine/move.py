@@ -14,6 +14,10 @@ remembered between steps, so to resume is to run the same thing again. The laws:
 * From stage ``final`` on the guard refuses to start the machine on the source, so that nothing is
   written behind the last snapshot.
 
+On a cluster (`Way`) the ownership is the place of the guest's configuration, of which there is one: to hand
+it over is one request, which takes the data along, and both servers see one journal. The same function
+decides, with fewer steps.
+
 tests/unit/machine/test_move_model.py holds them against crashes, cuts and power failures at every point.
 """
 
@@ -60,6 +64,17 @@ class Verb(enum.StrEnum):
     """Target: write how the move ended."""
     CLOSE = "close"
     """Write how the move ended."""
+
+
+class Way(enum.StrEnum):
+    """What the two servers of a machine are to each other."""
+
+    PAIR = "pair"
+    """Each has a journal and a copy of its own."""
+    CLUSTER = "cluster"
+    """They see one journal, and handing over takes the last changes along."""
+    MANAGED = "managed"
+    """The same, and the cluster's manager alone stops and starts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +129,8 @@ class Side:
     :param owner: the local value of ``twin:owner``; None when there is none.
     :param replica: whether its copy is read-only and unmounted (a copy that is not there counts).
     :param trees: for each snapshot that every dataset of the tree has, its GUIDs, by dataset.
+    :param way: nobody but a pair sends its sides to each other, so this does not travel.
+    :param seeds: whether the machine can be sent while it runs; it does not travel either.
     """
 
     server: str
@@ -122,10 +139,12 @@ class Side:
     running: bool = False
     replica: bool = True
     trees: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    way: Way = Way.PAIR
+    seeds: bool = True
 
 
 def side_data(side: Side) -> dict[str, Any]:
-    """A side as plain data, for the other server. Law: ``side_of(side_data(s)) == s``."""
+    """A side of a pair as plain data, for the other server. Law: ``side_of(side_data(s)) == s``."""
     return {
         "server": side.server,
         "journal": journal_data(side.journal) if side.journal else None,
@@ -224,11 +243,22 @@ def settled(rounds: Sequence[Round]) -> bool:
     return len(sizes) == 4 and all(after > before * _SHRINKS for before, after in pairs)
 
 
+class Blind(Refused):
+    """Nothing can be seen of the machine now, so nothing may be decided."""
+
+
+class Interrupted(TwinError):
+    """Somebody asked the process to end."""
+
+
 class Hands(Protocol):
     """What `drive` needs of the world."""
 
     def look(self) -> tuple[Side, Side | None]:
-        """Here and there; None when the twin cannot be reached."""
+        """Here and there; None when the twin cannot be reached.
+
+        :raises Blind: when not even this server can tell.
+        """
 
     def do(self, step: Step) -> None:
         """Carry out one step.
@@ -248,7 +278,13 @@ def drive(hands: Hands, tell: Callable[[str], None]) -> Done | Stuck | Relay:
     trouble: str | None = None
     failed: Verb | None = None
     while True:
-        decision = next_step(*hands.look(), trouble)
+        try:
+            decision = next_step(*hands.look(), trouble)
+        except Blind as blind:
+            decision = Stuck(str(blind), passing=True)
+        except Interrupted as interrupted:
+            trouble = str(interrupted)
+            continue
         if isinstance(decision, Stuck) and decision.passing and hands.patient():
             continue
         if not isinstance(decision, Step):
@@ -277,26 +313,29 @@ def _before_commit(journal: Journal, source: Side, target: Side | None, trouble:
         if journal.running and not source.running:
             return Step(Verb.REVIVE, journal, f"start {machine} on {server} again")
         # A target which cannot be told now learns it from its own resume.
-        if target and target.journal and target.journal.open and not trouble:
+        if target and _has_open(target) and not trouble:
             return _close_target(journal, Stage.UNDONE)
         return Step(Verb.CLOSE, journal, f"close the move of {machine}: undone", stage=Stage.UNDONE)
     if trouble or target is None:
         return _back(journal, trouble or f"{twin} cannot be reached")
-    if target.journal is None or target.journal.token != journal.token:
+    if target.way is Way.PAIR and (target.journal is None or target.journal.token != journal.token):
         return Step(Verb.ANNOUNCE, journal, f"announce {machine} to {twin}")
-    if journal.stage is Stage.SEED:
-        if source.running and not settled(journal.rounds):
-            return Step(Verb.SEED, journal, f"send {machine} to {twin} while it runs")
+    if journal.stage is Stage.SEED and source.running and source.seeds and not settled(journal.rounds):
+        return Step(Verb.SEED, journal, f"send {machine} to {twin} while it runs")
+    hand_over = Step(Verb.COMMIT, journal, f"hand {machine} over to {twin}")
+    if source.way is Way.MANAGED:
+        return hand_over
+    if source.running or journal.stage is Stage.SEED:
         return Step(Verb.STOP, journal, f"stop {machine} on {server}")
-    if source.running:
-        return Step(Verb.STOP, journal, f"stop {machine} on {server}")
+    if source.way is Way.CLUSTER:
+        return hand_over
     if journal.final is None:
         return Step(Verb.FINAL, journal, f"send the last changes of {machine} to {twin}")
     if not source.trees.get(journal.final) or source.trees.get(journal.final) != target.trees.get(
         journal.final
     ):
         return _back(journal, f"snapshot {journal.final} of {machine} is not the same on {server} and {twin}")
-    return Step(Verb.COMMIT, journal, f"hand {machine} over to {twin}")
+    return hand_over
 
 
 def _after_commit(journal: Journal, source: Side, target: Side | None) -> Decision:
@@ -316,9 +355,9 @@ def _after_commit(journal: Journal, source: Side, target: Side | None) -> Decisi
         return _start(journal)
     if not source.replica or source.owner is None or source.owner.server != twin:
         return Step(Verb.RETIRE, journal, f"make the copy on {server} the replica")
-    if target.journal and target.journal.open:
+    if _has_open(target):
         return _close_target(journal, Stage.DONE)
-    return Step(Verb.CLOSE, journal, f"close the move of {machine}", stage=Stage.DONE)
+    return _done(journal)
 
 
 def _alone(journal: Journal, target: Side) -> Decision:
@@ -332,11 +371,22 @@ def _alone(journal: Journal, target: Side) -> Decision:
         )
     if target.replica or (journal.running and journal.downtime is None):
         return _start(journal)
+    if target.way is not Way.PAIR:
+        return _done(journal)
     return Stuck(
         f"machine {machine} is on {twin}, which owns it; the old copy on {server} becomes the replica when "
         f"{server} can be reached",
         journal=journal,
     )
+
+
+def _has_open(target: Side) -> bool:
+    """Whether a journal of its own says that the move goes on."""
+    return target.way is Way.PAIR and target.journal is not None and target.journal.open
+
+
+def _done(journal: Journal) -> Step:
+    return Step(Verb.CLOSE, journal, f"close the move of {journal.machine}", stage=Stage.DONE)
 
 
 def _start(journal: Journal) -> Step:

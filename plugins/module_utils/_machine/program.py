@@ -18,7 +18,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .._core.errors import CommandMissing, Refused, TwinError
 from .gate import LINE, PAIR, Busy, permit
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import argparse
 
     from .._core.host import Output
-    from .driver import Driver, Forecast
-    from .host import Station
+    from .driver import Driver, Forecast, Hand
+    from .host import AnyStation, Station
     from .move import Done, Stuck
 
 DONE, FAILED, REFUSED, UNFINISHED = range(4)
@@ -114,21 +114,32 @@ class Scene:
     def __init__(self, *, for_twin: bool = False) -> None:
         self.for_twin = for_twin
 
-    def station(self) -> Station:
+    def station(self) -> AnyStation:
         """This server."""
         from .._core.host import LocalHost
-        from .host import Station, read_pair
+        from .host import read_pair
+        from .stations import station_of
 
         host = LocalHost()
-        return Station(host, read_pair(host))
+        return station_of(host, read_pair(host))
 
-    def driver(self, name: str, tell: Teller) -> Driver:
-        """What works on one machine."""
-        from .driver import Driver
-        from .peer import Twin
+    def pair_station(self, verb: str) -> Station:
+        """This server, for what only a pair without a cluster does by itself.
+
+        :raises Refused: on any other.
+        """
+        from .host import Station
 
         station = self.station()
-        return Driver(station, Twin(station.pair), name, tell)
+        if not isinstance(station, Station):
+            raise Refused(f"twin {verb}", "a cluster of Proxmox VE does that itself", "see docs/twin.md")
+        return station
+
+    def driver(self, name: str, tell: Teller) -> Hand:
+        """What moves one machine."""
+        from .backends import hand_of
+
+        return hand_of(self.station(), name, tell)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -257,7 +268,7 @@ def _resume(options: argparse.Namespace, teller: Teller, scene: Scene) -> int:
     return _worst(codes)
 
 
-def _unfinished(station: Station) -> list[str]:
+def _unfinished(station: AnyStation) -> list[str]:
     """The machines with a move that is not finished, or of which nobody can tell."""
     names = []
     for name in station.journals():
@@ -323,7 +334,7 @@ def _undo(options: argparse.Namespace, teller: Teller, scene: Scene) -> int:
     return _relay(driver, ["undo", options.name], options.json, scene)
 
 
-def _conclude(decision: Done | Stuck, driver: Driver, teller: Teller) -> int:
+def _conclude(decision: Done | Stuck, driver: Hand, teller: Teller) -> int:
     """The last line of a move, and its exit code."""
     from .journal import Stage, journal_data
     from .move import Stuck
@@ -338,12 +349,13 @@ def _conclude(decision: Done | Stuck, driver: Driver, teller: Teller) -> int:
     if journal.stage is Stage.UNDONE:
         return teller.end(decision.sentence, FAILED, error=decision.sentence, **facts)
     for number, each in enumerate(journal.rounds, 1):
-        teller(f"round {number}: {each.sent} bytes in {each.seconds} s")
-    down = f", {journal.downtime} s down" if journal.downtime else ""
-    return teller.end(f"{decision.sentence}: {journal.sent} bytes sent{down}", DONE, **facts)
+        teller(f"round {number}: {f'{each.sent} bytes in ' if each.sent else ''}{each.seconds} s")
+    cost = [f"{journal.sent} bytes sent"] * bool(journal.sent)
+    cost += [f"{journal.downtime} s down"] * bool(journal.downtime)
+    return teller.end(": ".join([decision.sentence, *filter(None, [", ".join(cost)])]), DONE, **facts)
 
 
-def _relay(driver: Driver, words: Sequence[str], as_json: bool, scene: Scene) -> int:
+def _relay(driver: Hand, words: Sequence[str], as_json: bool, scene: Scene) -> int:
     """Have the other server do it, and say what it says."""
     if scene.for_twin:
         raise TwinError(
@@ -367,14 +379,14 @@ def _relay(driver: Driver, words: Sequence[str], as_json: bool, scene: Scene) ->
 def _replicate(options: argparse.Namespace, teller: Teller, scene: Scene) -> int:
     from .driver import Tolerable, replicate_machine
 
-    station = scene.station()
+    station = scene.pair_station("replicate")
     names = options.names or [each["name"] for each in station.info()["machines"] if each["role"] == "owner"]
     codes = []
     with teller.awake():
         for name in names:
             try:
                 with station.locked(name):
-                    teller(replicate_machine(scene.driver(name, teller)), machine=name)
+                    teller(replicate_machine(cast("Driver", scene.driver(name, teller))), machine=name)
             except Busy as error:
                 # Not a fault of replication: the machine is being moved, or another timer was quicker.
                 teller(str(error), machine=name)
@@ -388,7 +400,7 @@ def _replicate(options: argparse.Namespace, teller: Teller, scene: Scene) -> int
 def _guard(options: argparse.Namespace, _teller: Teller, scene: Scene) -> int:
     from .host import guard
 
-    guard(scene.station(), options.name)
+    guard(scene.pair_station("guard"), options.name)
     return DONE
 
 
@@ -400,7 +412,7 @@ def _info(_options: argparse.Namespace, _teller: Teller, scene: Scene) -> int:
 def _changes(options: argparse.Namespace, _teller: Teller, scene: Scene) -> int:
     from .changes import read_changes
 
-    changes = read_changes(scene.station(), options.name, options.image)
+    changes = read_changes(scene.pair_station("changes"), options.name, options.image)
     sys.stdout.write(f"{json.dumps(changes.data())}\n")
     return DONE
 
@@ -446,10 +458,11 @@ def _answer(words: list[str], stdin: str) -> Output:
         return Output((), REFUSED, "", f"twin: {error}\n")
     except CommandMissing as error:
         return Output((), 127, "", str(error))
-    from .peer import answer, reply_to
+    from .backends import answer_of
+    from .peer import reply_to
 
     _twin, verb, name = words
-    return Output((), DONE, reply_to(lambda: answer(Scene().station(), verb, name, json.loads(stdin))), "")
+    return Output((), DONE, reply_to(lambda: answer_of(Scene().station(), verb, name, json.loads(stdin))), "")
 
 
 def _pool() -> str:

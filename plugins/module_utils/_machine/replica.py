@@ -48,7 +48,7 @@ def read_replicas(host: Host, wanted: tuple[Wanted, ...]) -> dict[str, bool]:
     A machine of the twin is left out: its replica is the twin's work. One that is only planned has
     none; once a server can be written it is there or it is the twin's.
     """
-    known = {record["name"]: record for record in read_info(host, {})["machines"]}
+    known = {record["name"]: record for record in read_info(host)["machines"]}
     replicas: dict[str, bool] = {}
     for machine in wanted:
         record = known.get(machine.name)

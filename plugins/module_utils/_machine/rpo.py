@@ -33,7 +33,11 @@ def age_of(machine: str, twin: str, rpo: int, snapshot: str | None, now: float) 
     :param snapshot: the last one of ours that the twin has too; None for none.
     :param now: seconds since 1970.
     """
-    taken = stamped(PREFIX, snapshot) if snapshot else None
+    return age_since(machine, twin, rpo, stamped(PREFIX, snapshot) if snapshot else None, now)
+
+
+def age_since(machine: str, twin: str, rpo: int, taken: float | None, now: float) -> Age:
+    """The same, by when the replica was as the machine is: seconds since 1970; None for never."""
     if taken is None:
         return Age(True, f"machine {machine} has no replica on {twin}")
     seconds = max(0, round(now - taken))

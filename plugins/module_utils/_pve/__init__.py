@@ -21,7 +21,8 @@ int, float, str, a list for lists, a dict for property strings. Only normal form
 A new resource is: its calls in tests/gates/pve_tables.py, a `resource.Resource` in a file of its
 own, a module whose subject is that of pve_storage with another description, its laws, a line in `info`.
 
-What is no resource (guests) has plan and host files of its own, and uses all of the above but the engine:
+What is no resource (guests; `guest_power` starts, stops and moves them) has plan and host files of its own,
+and uses all of the above but the engine:
 `PveReader.find_all` for reads in parallel, for what differs
 ``table.drift(lxc.CONFIG, wanted, table.known(lxc.CONFIG, answer))``, `task_host.run_task` for what starts
 tasks. ``Subject.host`` of such a module is `host.pve_host`, its options have `access.ACCESS`, its

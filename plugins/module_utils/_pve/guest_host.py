@@ -19,7 +19,7 @@ from typing import Any
 
 from .._core.errors import TwinError
 from .._core.plan import Step
-from . import table
+from . import guest_power, table
 from .errors import ApiError, TaskFailed
 from .guest import (
     STAMP,
@@ -34,9 +34,10 @@ from .guest import (
     goal,
     volume_of,
 )
+from .guest_power import Place, until
 from .host import SECRETS, PveHost, PveReader
-from .task_host import run_task
-from .tasks import Upid, exit_status, parse_upid
+from .task_host import is_over, run_task
+from .tasks import parse_upid
 
 _KINDS = ("lxc", "qemu")
 _AT_WORK = ("create", "clone", "migrate", "disk", "snapshot", "snapshot-delete")
@@ -137,13 +138,9 @@ def _wait_for_tasks(host: PveReader, nodes: Set[str], types: Set[str]) -> bool:
     for node in sorted(nodes):
         for task in host.get(f"nodes/{node}/tasks", {"source": "active"}):
             if task.get("type") in types and "endtime" not in task:
-                until(host, partial(_is_over, host, parse_upid(task["upid"])), f"task {task['upid']}")
+                until(host, partial(is_over, host, parse_upid(task["upid"])), f"task {task['upid']}")
                 waited = True
     return waited
-
-
-def _is_over(host: PveReader, task: Upid) -> bool:
-    return exit_status(host.poll(f"{task.path}/status")) is not None
 
 
 def _found(host: PveReader, kind: Kind, entries: Mapping[int, Entry]) -> dict[int, Found]:
@@ -268,8 +265,12 @@ def apply(kind: Kind, host: PveHost, step: Step) -> dict[str, Any] | None:
     return measured or None
 
 
+def _place(args: Mapping[str, Any], kind: Kind) -> Place:
+    return Place(args["node"], kind.path, args["vmid"], f"{kind.what} {args['label']}")
+
+
 def _path(args: Mapping[str, Any], kind: Kind) -> str:
-    return f"nodes/{args['node']}/{kind.path}/{args['vmid']}"
+    return _place(args, kind).path
 
 
 def _create(host: PveHost, kind: Kind, args: Mapping[str, Any]) -> dict[str, Any]:
@@ -356,51 +357,22 @@ def _destroy(host: PveHost, kind: Kind, args: Mapping[str, Any]) -> dict[str, An
 
 
 def _migrate(host: PveHost, kind: Kind, args: Mapping[str, Any]) -> dict[str, Any]:
-    params: dict[str, Any] = {"target": args["target"]}
+    params: dict[str, Any] = {}
     if args["running"]:
         params |= {"restart": 1} if kind.path == "lxc" else {"online": 1}
     if kind.path == "qemu" and args["local"]:
         params["with-local-disks"] = 1
     storage = "target-storage" if kind.path == "lxc" else "targetstorage"
     params |= _said(**{storage: args["storage"]})
-    result = run_task(host, f"{_path(args, kind)}/migrate", params)
-    there = f"nodes/{args['target']}/{kind.path}/{args['vmid']}/status/current"
-
-    def arrived() -> bool:
-        status = (_polled(host, there) or {}).get("status")
-        return status == "running" if args["running"] else status is not None
-
-    # Under high availability the task only hands the request on, and a container is started seconds later.
-    until(host, arrived, f"move {kind.what} {args['label']} to {args['target']}")
-    return result
+    return guest_power.migrate(host, _place(args, kind), args["target"], params, runs=args["running"])
 
 
 def _start(host: PveHost, kind: Kind, args: Mapping[str, Any]) -> dict[str, Any]:
-    return _powered(host, kind, args, "start", {}, "running")
+    return guest_power.start(host, _place(args, kind))
 
 
 def _stop(host: PveHost, kind: Kind, args: Mapping[str, Any]) -> dict[str, Any]:
-    return _powered(host, kind, args, "shutdown", {"timeout": args["timeout"], "forceStop": 1}, "stopped")
-
-
-def _powered(
-    host: PveHost, kind: Kind, args: Mapping[str, Any], call: str, params: Mapping[str, Any], status: str
-) -> dict[str, Any]:
-    """Start or stop it; what another task has done meanwhile is as good."""
-    path = f"{_path(args, kind)}/status"
-
-    def reached() -> bool:
-        return (_polled(host, f"{path}/current") or {}).get("status") == status
-
-    try:
-        result = run_task(host, f"{path}/{call}", params)
-    except ApiError:
-        if not reached():
-            raise
-        return {}
-    # Under high availability the task only hands the request on.
-    until(host, reached, f"{kind.what} {args['label']} to be {status}")
-    return result
+    return guest_power.stop(host, _place(args, kind), args["timeout"])
 
 
 def _restart(host: PveHost, kind: Kind, args: Mapping[str, Any]) -> dict[str, Any]:
@@ -468,29 +440,3 @@ def _said(**params: Any) -> dict[str, Any]:
 
 def _plain(secrets: Mapping[str, Any]) -> dict[str, str]:
     return {key: secret.text for key, secret in secrets.items()}
-
-
-# -- waiting
-
-
-def _polled(host: PveReader, path: str) -> Any:
-    try:
-        return host.poll(path)
-    except TwinError:
-        # While a guest moves it is on neither node for a moment; at the end the timeout speaks.
-        return None
-
-
-def until(host: PveReader, holds: Callable[[], bool], what: str) -> None:
-    """Wait until something holds.
-
-    :raises TwinError: when the time of a task has gone by.
-    """
-    end, pause = time.monotonic() + host.timeout, 0.05
-    while not holds():
-        if time.monotonic() >= end:
-            raise TwinError(
-                f"wait for {what}", f"that has not come within {host.timeout:g} s", "look what the node does"
-            )
-        host.sleep(pause)
-        pause = min(pause * 1.5, 1.0)

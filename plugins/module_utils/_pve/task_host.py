@@ -53,6 +53,11 @@ def finish(host: PveHost, upid: Upid) -> Ended:
     return ended
 
 
+def is_over(host: PveReader, upid: Upid) -> bool:
+    """Whether a task has ended, well or not."""
+    return exit_status(host.poll(f"{upid.path}/status")) is not None
+
+
 def last_lines(host: PveReader, upid: Upid) -> tuple[str, ...]:
     """The last lines of a task's log; none when it cannot be read."""
     try:

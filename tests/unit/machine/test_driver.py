@@ -25,10 +25,10 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.driver im
     resume,
     undo,
 )
-from ansible_collections.twin.datacenter.plugins.module_utils._machine.host import read_info
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.journal import Owner, Stage
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.kinds import kind_of
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.move import Done, Relay
+from ansible_collections.twin.datacenter.plugins.module_utils._machine.stations import read_info
 from tests.doubles.machines import MACHINE, MachineServer, driver, two_servers
 from tests.doubles.zfs_streams import written
 
