@@ -265,6 +265,9 @@ class ClusterDriver:
 
     def _is_moving(self, place: Place) -> bool:
         entries = self.station.api.poll("cluster/ha/status/current")
+        if any(each.get("type") == "quorum" and not each.get("quorate") for each in entries):
+            # What it was at stays written down for as long.
+            raise TwinError(f"manager of {place.what}", "the cluster has no quorum")
         states = [each for each in entries if each.get("id") == f"service:{_sid(place)}"]
         return any(each.get("crm_state") in _MOVING for each in states)
 
