@@ -23,7 +23,7 @@ from .ground import ROOT, Failed, Ground, Rounds
 
 RESULTS = ROOT / "build/bench.json"
 PAGE = ROOT / "docs/performance.md"
-Known: TypeAlias = "Mapping[str, Callable[[Any], Iterator[Figure]]]"
+Known: TypeAlias = Mapping[str, Callable[[Any], Iterator[Figure]]]
 LABS: Mapping[str, tuple[str, Known]] = {
     "bench": ("", measures.MEASURES),
     "bench-freebsd": (jails.RELEASE, jails.MEASURES),

@@ -49,7 +49,7 @@ def snapshot_tree(entries: Sequence[Mapping[str, Any]]) -> str:
         for entry in sorted(children.get(parent, []), key=lambda each: each.get("snaptime", 2**40)):
             current = entry["name"] == "current"
             when = "" if current else time.strftime("%F %H:%M:%S", time.localtime(entry["snaptime"]))
-            said = str(entry.get("description", "")).split("\n")[0]
+            said = str(entry.get("description", "")).partition("\n")[0]
             note = "You are here!" if current else said or "no-description"
             name = f"{entry['name']:<{SNAPSHOT_WIDTH - depth}}"
             found += [f"{' ' * depth}`-> {name}{when:<23} {note}\n", *below(entry["name"], depth + 1)]
