@@ -65,7 +65,7 @@ options:
         default: started
       node:
         description:
-          - The node on which it is. A new one needs it.
+          - The node on which it is. A new one needs it, or O(guests[].source.node).
           - One that is elsewhere is moved here; a container that runs is restarted for that.
           - Without it, it stays where it is.
         type: str
@@ -98,6 +98,10 @@ options:
           pool:
             description:
               - Pool which it is put into when it is made. Who may make guests in a pool alone needs this.
+            type: str
+          node:
+            description:
+              - The node on which it is made, in place of O(guests[].node), for one that others may move.
             type: str
       config:
         description:

@@ -96,6 +96,7 @@ class Source:
     :param of: the volume, or the name or number of the guest.
     :param storage: where its disks go.
     :param full: whether a clone stands alone; None: linked to a template, full of any other guest.
+    :param node: where it is made; it is not moved there afterwards.
     """
 
     how: str = ""
@@ -104,6 +105,7 @@ class Source:
     full: bool | None = None
     snapshot: str = ""
     pool: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,11 @@ class Guest:
     def label(self) -> str:
         """What people call it."""
         return self.name or str(self.vmid)
+
+    @property
+    def birthplace(self) -> str:
+        """The node on which it is made."""
+        return self.node or self.source.node
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +236,7 @@ class Cluster:
         """The guest of which another is to be a clone; where both nodes have one, the one of its own node."""
         of = guest.source.of
         same = [each for each in self.entries if each.kind == kind.path and of in (each.name, str(each.vmid))]
-        near = [each for each in same if each.node == guest.node]
+        near = [each for each in same if each.node == guest.birthplace]
         return (near or same)[0] if len(near or same) == 1 else None
 
     def stable(self) -> Any:
@@ -268,6 +275,7 @@ _SOURCES: dict[str, Any] = {
     "snapshot": {"type": "str"},
     "storage": {"type": "str"},
     "pool": {"type": "str"},
+    "node": {"type": "str"},
 }
 _SNAPSHOTS: dict[str, Any] = {
     "name": {"type": "str"},
@@ -419,6 +427,7 @@ def _source(kind: Kind, item: Mapping[str, Any], what: str) -> Source:
         full=item.get("full"),
         snapshot=item.get("snapshot") or "",
         pool=item.get("pool") or "",
+        node=item.get("node") or "",
     )
 
 

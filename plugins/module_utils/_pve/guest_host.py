@@ -229,8 +229,8 @@ def _source(host: PveReader, kind: Kind, guest: Guest, cluster: Cluster) -> Mapp
     if guest.source.how == "clone" and (entry := cluster.source_of(kind, guest)):
         found = _found(host, kind, {entry.vmid: entry}).get(entry.vmid)
         return found.configured if found else {}
-    if guest.source.how == "backup" and guest.node in cluster.nodes:
-        text = host.get(f"nodes/{guest.node}/vzdump/extractconfig", {"volume": guest.source.of})
+    if guest.source.how == "backup" and guest.birthplace in cluster.nodes:
+        text = host.get(f"nodes/{guest.birthplace}/vzdump/extractconfig", {"volume": guest.source.of})
         return table.known(kind.config, dict(configuration_of(text)))
     return {}
 

@@ -94,7 +94,7 @@ class _Item:
         found = cluster.found.get(entry.vmid) if entry else None
         self.new = entry is None
         number = guest.vmid or (next(free, 0) if self.new and guest.state != "absent" else 0)
-        self.now = found or Found(entry.vmid if entry else number, guest.node, guest.name)
+        self.now = found or Found(entry.vmid if entry else number, guest.birthplace, guest.name)
         self.node = self.now.node
         self.copied = False
         """Whether it is only known from what it is copied of, so that its volumes have no names yet."""
@@ -587,10 +587,10 @@ class _Item:
                 f"{self.what}: {half[0].vmid} on {half[0].node} is half made and may be this one; "
                 "remove it there, or give a vmid"
             )
-        if not guest.node:
+        if not guest.birthplace:
             yield f"{self.what}: a new one needs a place; name it in node"
-        elif guest.node not in self.cluster.nodes:
-            yield f"node of {self.what}: {guest.node} is not up, or no node of this cluster"
+        elif guest.birthplace not in self.cluster.nodes:
+            yield f"node of {self.what}: {guest.birthplace} is not up, or no node of this cluster"
         if self.kind.path == "lxc" and not source.how:
             yield f"{self.what}: a new one needs a source; name a template, a guest to clone or a backup"
         if source.how == "clone":

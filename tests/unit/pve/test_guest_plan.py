@@ -413,6 +413,15 @@ def test_a_clone_gets_what_was_declared() -> None:
     assert planned.steps[1].args["base"] is None
 
 
+def test_a_guest_is_made_where_its_source_says_and_left_where_it_went() -> None:
+    source = {"template": "local:vztmpl/debian-13.tar.zst", "storage": "tank", "node": "pollux"}
+    new = plan(LXC, cluster(), source=source, disks={"rootfs": {"size": "8G"}})
+    assert new.steps[0].sentence.startswith("make container ssa (100) on pollux")
+    assert not plan(LXC, ssa(), source=source).steps
+    lost = plan(LXC, cluster(), source={**source, "node": "elsewhere"}, disks={"rootfs": {"size": "8G"}})
+    assert "elsewhere is not up, or no node of this cluster" in blockers(lost)
+
+
 def test_of_two_templates_of_a_name_that_of_the_own_node_is_cloned() -> None:
     entries = tuple(
         Entry(900 + i, "lxc", "debian", node, True) for i, node in enumerate(("castor", "pollux"))
