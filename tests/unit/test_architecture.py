@@ -42,6 +42,7 @@ PURE_FILES = {
     "guest.py",
     "guest_export.py",
     "guest_plan.py",
+    "guests.py",
     "ha_resource.py",
     "ha_rule.py",
     "identity.py",

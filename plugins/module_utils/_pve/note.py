@@ -99,13 +99,15 @@ def join(text: str, block: str) -> str:
 def merged(declared: str | None, current: str | None) -> str | None:
     """What a description is to be: people's part as declared, the block kept.
 
-    A declared block brings name and machine alone; what is known of moves stays.
+    A declared block brings name and machine alone; what is known of moves stays. One without a text beside it
+    says nothing of people's part, which stays too.
 
     :raises Refused: when a block is declared and one of both is damaged.
     """
     text, block = split(declared or "")
     old_text, old_block = split(current or "")
     if block:
+        text = text or old_text
         new = _parse(block, "the guest")
         old = _parse(old_block, new.name) if old_block else None
         if old is not None and old.name == new.name:

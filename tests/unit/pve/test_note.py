@@ -70,6 +70,12 @@ def test_without_a_note_a_description_is_what_it_is() -> None:
     assert merged(None, f"old\n\n{BLOCK}") == BLOCK
 
 
+def test_a_block_alone_leaves_what_people_wrote() -> None:
+    assert merged(BLOCK, f"Ask Alice.\n\n{BLOCK}") == f"Ask Alice.\n\n{BLOCK}"
+    assert merged(BLOCK, "Ask Alice.") == f"Ask Alice.\n\n{BLOCK}"
+    assert merged(f"Ask Bob.\n\n{BLOCK}", f"Ask Alice.\n\n{BLOCK}") == f"Ask Bob.\n\n{BLOCK}"
+
+
 def test_the_note_of_another_guest_is_none() -> None:
     assert parse_note(BLOCK, "ssa") == SSA
     assert parse_note(BLOCK, "copy-of-ssa") is None
