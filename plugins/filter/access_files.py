@@ -22,7 +22,7 @@ options:
   platform:
     description: The platform of the pair, for groups, folders and services have other names on another one.
     type: str
-    choices: [debian, freebsd]
+    choices: [debian, freebsd, proxmox]
     default: debian
 """
 

@@ -39,9 +39,11 @@ class _Names:
     visudo: str
 
 
+_DEBIAN = _Names("root", "ssh.service", "/etc/sudoers.d", "/usr/sbin/visudo")
 _NAMES = {
-    "debian": _Names("root", "ssh.service", "/etc/sudoers.d", "/usr/sbin/visudo"),
+    "debian": _DEBIAN,
     "freebsd": _Names("wheel", "sshd", "/usr/local/etc/sudoers.d", "/usr/local/sbin/visudo"),
+    "proxmox": _DEBIAN,
 }
 
 

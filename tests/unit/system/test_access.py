@@ -87,6 +87,6 @@ def test_names_of_freebsd() -> None:
 
 def test_another_platform_is_refused() -> None:
     with pytest.raises(
-        Refused, match="platform proxmox: its accounts are not known here; use debian or freebsd"
+        Refused, match="platform plan9: its accounts are not known here; use debian or freebsd or proxmox"
     ):
-        access_files([], "proxmox")
+        access_files([], "plan9")
