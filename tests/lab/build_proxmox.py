@@ -151,7 +151,8 @@ def _make_package(pool: Path, name: str, package: Package) -> None:
         for command in COMMANDS.get(name, ()):
             _write(root / "usr/sbin" / command, COMMAND.format(name=command), 0o755)
         if name == "corosync-qdevice":
-            _write(root / "usr/sbin" / name, "#!/bin/sh\n", 0o755)
+            for tool in (name, "corosync-qdevice-net-certutil"):
+                _write(root / "usr/sbin" / tool, "#!/bin/sh\n", 0o755)
         if name.startswith("proxmox-kernel-") and name.endswith("-signed"):
             kernel = name.removeprefix("proxmox-kernel-").removesuffix("-signed")
             _write(root / f"boot/vmlinuz-{kernel}", "")

@@ -52,6 +52,19 @@ ID=debian
 """What a server of release 8 says of itself, though it is of the lab's Debian."""
 
 
+VOTER = """# Debian's own corosync-qnetd runs on the witness; while it does, the office counts its vote.
+[Unit]
+BindsTo=corosync-qnetd.service
+After=corosync-qnetd.service
+ConditionPathExists=!/usr/lib/pve-double/voter.py
+[Service]
+Type=notify
+ExecStart=/usr/bin/python3 -IS /usr/local/lib/twin-lab-voter.py
+Restart=always
+RestartSec=0.2
+"""
+
+
 class ProxmoxServer(Container):
     """A Box."""
 
@@ -66,6 +79,13 @@ class ProxmoxServer(Container):
         files = {**FILES, "etc/shadow": "".join(f"{_with_password(line)}\n" for line in shadow)}
         if build_proxmox.suite(self._release) == "bookworm":
             files |= {"usr/lib/os-release": BOOKWORM, "etc/debian_version": "12.12\n"}
+        if self.server.name == "witness":
+            voter = build_proxmox.FILES / "corosync-qnetd/usr/lib/pve-double/voter.py"
+            files |= {"usr/local/lib/twin-lab-voter.py": voter.read_text()}
+            files |= {"etc/systemd/system/twin-lab-voter.service": VOTER}
+            wants = self._of / "upper/etc/systemd/system/corosync-qnetd.service.wants"
+            wants.mkdir(parents=True)
+            (wants / "twin-lab-voter.service").symlink_to("../twin-lab-voter.service")
         for name, text in files.items():
             path = self._of / "upper" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,6 +105,10 @@ def _with_password(line: str) -> str:
 
 def office_folder(work: Path) -> Path:
     return work / "proxmox"
+
+
+_OFFICES: list[subprocess.Popen[bytes]] = []
+"""Those that this process has opened: one that is forgotten while it runs is complained of."""
 
 
 def open_office(work: Path, command: Callable[..., list[str]], release: str, repository: Path) -> None:
@@ -113,6 +137,7 @@ def open_office(work: Path, command: Callable[..., list[str]], release: str, rep
         office = subprocess.Popen(
             argv, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
         )
+    _OFFICES.append(office)
     while not (folder / "ready").exists():
         if office.poll() is not None:
             last = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]

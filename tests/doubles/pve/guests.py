@@ -497,6 +497,10 @@ def keep_unused(guest: Guest, volid: str) -> str:
     return f"unused{number}"
 
 
+OUTSIDE = 2 * 1024**3
+"""The size of a disk that is filled from a file which is in no storage: nobody here can look into it."""
+
+
 def allocated(world: World, guest: Guest, key: str, value: Any) -> Any:
     """The value with a volume in place of an order for one (`local:8`, `local:cloudinit`)."""
     if not isinstance(value, str) or volume_of(guest, key, value) is None:
@@ -513,7 +517,9 @@ def allocated(world: World, guest: Guest, key: str, value: Any) -> Any:
         if key == "efidisk0":
             size = 528 * 1024
         source = options.pop("import-from", None)
-        if source:
+        if source and source.startswith("/"):
+            size = OUTSIDE
+        elif source:
             found = world.volume(guest.node, source)
             if found is None:
                 raise Refusal(f"volume '{source}' does not exist")

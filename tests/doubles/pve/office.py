@@ -91,6 +91,16 @@ class Peers:
         return None
 
 
+def graphics_card(bus: int) -> dict[str, Any]:
+    """A PCI function that every server has, each in a slot and an IOMMU group of its own."""
+    return {
+        "id": f"0000:{bus:02x}:00.0", "class": "0x030200", "iommugroup": 10 + bus,
+        "vendor": "0x10de", "vendor_name": "NVIDIA Corporation",
+        "device": "0x1eb8", "device_name": "TU104GL [Tesla T4]",
+        "subsystem_vendor": "0x10de", "subsystem_device": "0x12a2",
+    }  # fmt: skip
+
+
 class Entrance(Door):
     """The API of one server."""
 
@@ -203,6 +213,7 @@ class Office:
         """A node that stands alone."""
         world = single(member.name, release=self.release, clock=self.clock)
         world.nodes[member.name].ip = member.addresses[0]
+        world.nodes[member.name].pci = [graphics_card(1 + list(self.members).index(member.name))]
         world.access.users[ROOT] = User(password=self.password)
         world.facts["peers"] = Peers(self)
         return world

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.doubles.pve import guests
+from tests.doubles.pve.areas.cluster_config import corosync_conf
 from tests.doubles.pve.areas.storage_status import path_of
 from tests.doubles.pve.world import Guest, Volume, World
 
@@ -58,6 +59,7 @@ else
     mkdir -p bin sbin etc dev proc sys tmp srv run root var usr/bin
     cp /bin/busybox bin/busybox
     chroot . /bin/busybox --install -s /bin
+    ln -s /bin/busybox usr/bin/env
     printf '%s\\n' 'root:x:0:0:root:/root:/bin/sh' >etc/passwd
     printf '%s\\n' 'root:x:0:' >etc/group
     cat >sbin/init <<'END'
@@ -154,6 +156,21 @@ BRIDGES = "ls /sys/class/net"
 TEMPLATES = "cd /var/lib/vz/template/cache && stat -c '%s %n' -- * 2>/dev/null; true"
 
 
+KEYS = "cat /root/.ssh/id_rsa.pub; cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub"
+MEMBER = """
+set -e
+conf=$1
+shift
+if [ -n "$conf" ]; then printf '%s' "$conf" >/etc/pve/corosync.conf; else rm -f /etc/pve/corosync.conf; fi
+while [ $# -gt 0 ]; do
+    mkdir -p "/etc/pve/nodes/$1"
+    grep -qxF "$2" /root/.ssh/authorized_keys 2>/dev/null || echo "$2" >>/root/.ssh/authorized_keys
+    echo "$1 $3" >"/etc/pve/nodes/$1/ssh_known_hosts"
+    shift 3
+done
+"""
+
+
 class Gone(Exception):
     """The server went away before it answered."""
 
@@ -221,6 +238,8 @@ class Reality:
     """Containers, and the process id that the state gave them as they began."""
     volumes: dict[str, Place] = field(default_factory=dict)
     replicated: dict[str, int] = field(default_factory=dict)
+    conf: str = ""
+    """Its corosync.conf."""
     """Jobs of replication, and when the one that is real here was."""
 
     async def run(self, script: str, *words: object, stdin: str = "") -> str:
@@ -229,8 +248,25 @@ class Reality:
         return await self.agent.run(script, *words, stdin=stdin)
 
 
+async def tell(world: World, servers: Mapping[str, Reality]) -> None:
+    """What the file system of the cluster has for every node: corosync.conf, and the keys by which they know
+    each other, when that has changed.
+    """
+    conf = corosync_conf(world) if world.cluster else ""
+    there = {name: server for name, server in servers.items() if server.agent is not None}
+    if all(server.conf == conf for server in there.values()):
+        return
+    keys: list[str] = []
+    for name, server in there.items() if conf else ():
+        keys += [name, *(await server.run(KEYS)).splitlines()]
+    for server in there.values():
+        await server.run(MEMBER, conf, *keys)
+        server.conf = conf
+
+
 async def follow(world: World, servers: Mapping[str, Reality]) -> None:
     """Makes what is of what should be; servers: those of this world's nodes, also such as are away."""
+    await attempt(tell(world, servers))
     there = {name: server for name, server in servers.items() if server.agent is not None}
     for name, server in there.items():
         wanted = containers(world, name)
