@@ -29,7 +29,7 @@ help: ## this list
 ##### What people come for
 
 .PHONY: demo
-demo: venv ## two servers, a witness, machines on them, one moves; PLATFORM=freebsd shows jails
+demo: venv ## two servers, a witness, machines on them, one moves; PLATFORM=freebsd shows jails, PLATFORM=proxmox a cluster
 	python3 -m tests.demo $(PLATFORM)
 
 .PHONY: test
@@ -100,6 +100,7 @@ sanity: venv ## ansible-test sanity
 FIRE := tests/integration/test_move_under_fire.py
 PLAYBOOKS := tests/integration/test_playbooks.py
 PLAYBOOKS_FREEBSD := tests/integration/test_playbooks_freebsd.py
+PLAYBOOKS_PROXMOX := tests/integration/test_playbooks_proxmox.py
 FREEBSD := $(filter-out $(PLAYBOOKS_FREEBSD),$(wildcard tests/integration/test_*freebsd*.py)) tests/integration/test_jail.py
 PROXMOX := $(wildcard tests/integration/test_proxmox_*.py)
 ON_BOTH := tests/integration/test_connection_machine.py tests/integration/test_machine_image.py
@@ -139,6 +140,10 @@ playbooks: venv ## the playbooks as people run them
 .PHONY: playbooks-freebsd
 playbooks-freebsd: venv ## the same with five jails, on servers that behave as FreeBSD
 	$(PYTEST) $(PLAYBOOKS_FREEBSD)
+
+.PHONY: playbooks-proxmox
+playbooks-proxmox: venv ## the same from bare Debian to a cluster of Proxmox VE with four guests
+	$(PYTEST) $(PLAYBOOKS_PROXMOX)
 
 .PHONY: integration
 integration: lab ## modules and plugins on the lab, and the lab itself
