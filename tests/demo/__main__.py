@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The demonstration: two servers, machines on them, and one that moves. Run by `make demo`.
 
-python3 -m tests.demo [debian|freebsd]
+python3 -m tests.demo [debian|freebsd|proxmox]
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import Lab, LabError
+from tests.lab.proxmox import PASSWORD
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PATIENCE = 4.0
 """Seconds of silence after which a sign of life is printed."""
+FAILOVER_PATIENCE = 180.0
+"""Seconds in which a machine must run again whose server died."""
 MACHINE, ADDRESS, HOME, TARGET = "ssa", "192.0.2.21", "castor", "pollux"
 
 
@@ -32,27 +35,39 @@ class Platform:
     """What is otherwise on another system.
 
     :param lab: the name of its lab: both may be up.
-    :param release: of FreeBSD.
     :param services: the playbook that puts services into the machines.
+    :param freebsd: the release of FreeBSD as which the servers behave.
+    :param proxmox: the release of Proxmox VE that they get.
     """
 
     title: str
     lab: str
     inventory: str
     services: str
-    release: str = ""
+    freebsd: str = ""
+    proxmox: str = ""
 
 
 PLATFORMS = {
     "debian": Platform("bare Debian", "lab", "lab", "services.yml"),
     "freebsd": Platform(
-        "servers that behave as FreeBSD 14.3", "freebsd", "lab-freebsd", "services-freebsd.yml", "14.3"
+        "servers that behave as FreeBSD 14.3",
+        "freebsd",
+        "lab-freebsd",
+        "services-freebsd.yml",
+        freebsd="14.3",
     ),
+    "proxmox": Platform("bare Debian", "proxmox", "lab-proxmox", "services-proxmox.yml", proxmox="9.2"),
 }
 
 
 class Failed(Exception):
-    """A part of the demonstration did not end well."""
+    """A part of the demonstration did not end well.
+
+    :ivar said: what it printed.
+    """
+
+    said = ""
 
 
 def title(text: str) -> None:
@@ -82,7 +97,9 @@ def follow(argv: list[str]) -> str:
             sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
     if process.wait():
-        raise Failed(f"{Path(argv[-1]).name} ended with exit code {process.returncode}")
+        failed = Failed(f"{Path(argv[-1]).name} ended with exit code {process.returncode}")
+        failed.said = said.decode(errors="replace")
+        raise failed
     return said.decode(errors="replace")
 
 
@@ -130,9 +147,9 @@ class Demonstration:
         title("Two servers and a witness")
         self.lab.up()
         title(f"site.yml: from {self.platform.title} to machines that run")
-        self.playbook("twin.datacenter.site")
+        self.build()
         title("Services, put into the machines through their servers")
-        self.playbook(str(HERE / self.platform.services))
+        self.services()
         before = self.ask(ADDRESS)
         self.ask("192.0.2.22")
         title("site.yml again: nothing to change")
@@ -143,6 +160,12 @@ class Demonstration:
             title(f"{MACHINE} is on {TARGET} from an earlier demonstration: first back to {HOME}")
             self.playbook("twin.datacenter.migrate", "-e", f"machine={MACHINE}", "-e", f"to={HOME}")
         self.move(before)
+
+    def build(self) -> None:
+        self.playbook("twin.datacenter.site")
+
+    def services(self) -> None:
+        self.playbook(str(HERE / self.platform.services))
 
     def move(self, before: dict[str, object]) -> None:
         title(f"migrate.yml: {MACHINE} moves from {HOME} to {TARGET} while it is asked every 20 ms")
@@ -174,13 +197,84 @@ class Demonstration:
         print(f"downtime: {probed['longest_gap_s']:.2f} s, asked every 20 ms from the control node")
 
 
+class Cluster(Demonstration):
+    """The same on Proxmox VE, and a failover at its end."""
+
+    def build(self) -> None:
+        """Two runs, if the servers are bare: Proxmox's own kernel has to be booted between them."""
+        try:
+            super().build()
+        except Failed as failed:
+            if "A boot is owed" not in failed.said:
+                raise
+            title("The servers are booted, as they ask for, and site.yml goes on")
+            for server in (HOME, TARGET):
+                self.lab.power(server, "cycle")
+            super().build()
+
+    def services(self) -> None:
+        os.environ["PROXMOX_PASSWORD"] = PASSWORD
+        self.playbook("-i", str(HERE / "proxmox-machines.yml"), str(HERE / self.platform.services))
+
+    def servers_of_machines(self) -> dict[str, str]:
+        listed = self.api("/cluster/resources --type vm")
+        return {each["name"]: each["node"] for each in listed if each["status"] == "running"}
+
+    def api(self, words: str) -> list[dict[str, str]]:
+        """What a node answers."""
+        said = self.lab.ssh(HOME, f"pvesh get {words} --output-format json", check=True).stdout
+        answer: list[dict[str, str]] = json.loads(said)
+        return answer
+
+    def move(self, before: dict[str, object]) -> None:
+        self.show(
+            "pvecm status",
+            "ha-manager status",
+            "pvesh get /cluster/ha/rules",
+            "pvesh get /cluster/mapping/pci",
+        )
+        super().move(before)
+        self.fail_over()
+
+    def show(self, *commands: str) -> None:
+        """What commands say on a node."""
+        for command in commands:
+            title(f"{HOME}# {command}")
+            print(self.lab.ssh(HOME, command, check=True).stdout.rstrip(), flush=True)
+
+    def fail_over(self) -> None:
+        """The server on which the machine is dies: what the manager says until it runs again."""
+        title(f"{TARGET} loses its power; the manager of {HOME} starts {MACHINE} there, from its replica")
+        began = time.monotonic()
+        self.lab.power(TARGET, "off")
+        said = ""
+        while self.servers_of_machines().get(MACHINE) != HOME or "(recovery)" in said:
+            if time.monotonic() - began > FAILOVER_PATIENCE:
+                raise Failed(f"{MACHINE} does not run on {HOME} after {FAILOVER_PATIENCE:.0f} s")
+            now = self.lab.ssh(HOME, "ha-manager status", check=True).stdout
+            told = "\n".join(line for line in now.splitlines() if line.startswith("service"))
+            if told != said:
+                said = told
+                print(f"{time.monotonic() - began:5.1f} s\n{told}", flush=True)
+            time.sleep(1)
+        print(f"{MACHINE} runs on {HOME} after {time.monotonic() - began:.0f} s", flush=True)
+        self.ask(ADDRESS)
+        title(f"{TARGET} comes back")
+        self.lab.power(TARGET, "on")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tests.demo")
     parser.add_argument("platform", nargs="?", default="debian", choices=PLATFORMS)
     platform = PLATFORMS[parser.parse_args().platform]
-    lab = Lab(platform.lab, say=lambda text: print(text, flush=True), freebsd=platform.release)
+    lab = Lab(
+        platform.lab,
+        say=lambda text: print(text, flush=True),
+        freebsd=platform.freebsd,
+        proxmox=platform.proxmox,
+    )
     try:
-        Demonstration(lab, platform).run()
+        (Cluster if platform.proxmox else Demonstration)(lab, platform).run()
     except (Failed, LabError) as error:
         print(f"\nThe demonstration failed: {error}.", file=sys.stderr)
         return 1
