@@ -77,7 +77,8 @@ class DoubleHost(PveHost):
         if isinstance(self.world.clock, StillClock):
             self.clock = self.world.clock
         self.api = Api(self.world)
-        super().__init__((OnNode if on_node else InProcess)(self.api, user), timeout, self.clock.advance)
+        transport = (OnNode if on_node else InProcess)(self.api, user)
+        super().__init__(transport, timeout, self.clock.advance, now=self.clock.now)
 
     @property
     def changes(self) -> list[str]:

@@ -149,7 +149,7 @@ class ClusterDriver:
 
     def patient(self) -> bool:
         """Wait half a second, as long as that is worth it."""
-        now = time.monotonic()
+        now = self.station.api.now()
         self._until = self._until or now + self.patience
         if now >= self._until:
             return False
@@ -227,10 +227,10 @@ class ClusterDriver:
         )  # fmt: skip
 
     def _migrate(self, journal: Journal, guest: Guest) -> None:
-        began = time.monotonic()
+        began = self.station.api.now()
         result = guest_power.migrate(self.station.changer, guest.place, journal.target, {}, runs=False)
         sent = sent_of(last_lines(self.station.api, parse_upid(result["upid"])))
-        self._carried = Round("", sent, round(time.monotonic() - began, 2))
+        self._carried = Round("", sent, round(self.station.api.now() - began, 2))
 
     def _relocate(self, journal: Journal, guest: Guest) -> None:
         """Ask the manager, and wait until it has done it."""
@@ -296,12 +296,12 @@ class ClusterDriver:
         )
 
     def _wait_for_answer(self, guest: Guest, machine: Machine) -> None:
-        station, end = self.station, time.monotonic() + ANSWER_TIMEOUT
-        place = guest.place
+        station, place = self.station, guest.place
+        end = station.api.now() + ANSWER_TIMEOUT
         while (said := self._asked(replace(guest, running=True), machine)) is not None:
             if guest_power.status(station.api, place) == "stopped":
                 raise TwinError(f"{place.what} was started, then stopped by itself", f"it said last: {said}")
-            if time.monotonic() >= end:
+            if station.api.now() >= end:
                 raise TwinError(
                     f"{place.what} runs, but did not answer within {ANSWER_TIMEOUT} s",
                     f"it said last: {said}",

@@ -10,7 +10,6 @@ it gets another certificate. So the peer is asked as well, which has been truste
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -173,7 +172,7 @@ def _settle(host: ClusterHost, args: Mapping[str, Any], upid: str) -> dict[str, 
     one, and the time that is given.
     """
     name, task = args["node"], parse_upid(upid)
-    end = time.monotonic() + host.node.timeout
+    end = host.node.now() + host.node.timeout
     told: dict[str, Any] = {"upid": upid}
     said = ""
     over = False
@@ -191,7 +190,7 @@ def _settle(host: ClusterHost, args: Mapping[str, Any], upid: str) -> dict[str, 
                 told["fingerprint"] = fingerprint
         except ApiError as error:
             said = str(error)
-        if time.monotonic() >= end:
+        if host.node.now() >= end:
             raise TaskTimeout(
                 f"node {name} in cluster {args['cluster']}",
                 f"it was no online member with quorum after {host.node.timeout:g} s{said and f' ({said})'}",

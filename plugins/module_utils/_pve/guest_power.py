@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -98,9 +97,9 @@ def until(host: PveReader, holds: Callable[[], bool], what: str) -> None:
 
     :raises TwinError: when the time of a task has gone by.
     """
-    end, pause = time.monotonic() + host.timeout, 0.05
+    end, pause = host.now() + host.timeout, 0.05
     while not holds():
-        if time.monotonic() >= end:
+        if host.now() >= end:
             raise TwinError(
                 f"wait for {what}", f"that has not come within {host.timeout:g} s", "look what the node does"
             )

@@ -80,6 +80,7 @@ class PveReader:
 
     :param timeout: seconds for one task of PVE.
     :param tries: how often a request is sent that finds no connection.
+    :param now: seconds, which go on while it sleeps.
     :ivar counts: how many ``requests``, and ``polls`` of tasks, were made.
     :ivar writes: how many changes PVE has taken.
     """
@@ -92,6 +93,7 @@ class PveReader:
         timeout: float = 600,
         sleep: Callable[[float], None] = time.sleep,
         tries: int = TRIES,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.transport = transport
         self.tries = tries
@@ -99,6 +101,7 @@ class PveReader:
         self.counts: Counter[str] = Counter()
         self.writes = 0
         self.sleep = sleep
+        self.now = now
         self._counting = threading.Lock()
 
     @property
@@ -141,7 +144,7 @@ class PveReader:
             raise _seen(what, min(secrets))
 
     def _call(self, method: str, path: str, params: Mapping[str, Any] | None, kind: str = "requests") -> Any:
-        patience = time.monotonic() + LOCK_PATIENCE
+        patience = self.now() + LOCK_PATIENCE
         for attempt in range(1_000):
             with self._counting:
                 self.counts[kind] += 1
@@ -155,11 +158,7 @@ class PveReader:
             except TwinError as error:
                 if not may_be_repeated(method, error):
                     raise
-                if (
-                    time.monotonic() > patience
-                    if isinstance(error, LockTimeout)
-                    else attempt + 1 >= self.tries
-                ):
+                if self.now() > patience if isinstance(error, LockTimeout) else attempt + 1 >= self.tries:
                     raise
             # Several tasks that were turned away at once must not come back at once.
             self.sleep(min(0.1 * 2**attempt, 5.0) * random.uniform(0.5, 1.5))
@@ -181,7 +180,7 @@ class PveHost(PveReader):
 
     def reader(self) -> PveReader:
         """The read half alone."""
-        return PveReader(self.transport, self.timeout, self.sleep, self.tries)
+        return PveReader(self.transport, self.timeout, self.sleep, self.tries, self.now)
 
     def post(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """Make something, or start a task: its UPID is the answer then (`task_host.run_task`).

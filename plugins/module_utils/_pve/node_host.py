@@ -9,7 +9,6 @@ its own rounds, so every change is waited for.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -153,14 +152,14 @@ _APPLY: Mapping[str, Callable[[PveHost, Mapping[str, Any]], None]] = {
 
 def _wait(host: PveReader, what: str, else_: str, done: Callable[[], bool]) -> None:
     """Ask until it is so; a node that goes away in the meantime, and its proxy, are no failure."""
-    end = time.monotonic() + host.timeout
+    end = host.now() + host.timeout
     while True:
         try:
             if done():
                 return
         except TwinError as error:
             else_ = f"{else_.partition(' (')[0]} ({error.answered})"
-        if time.monotonic() >= end:
+        if host.now() >= end:
             remedy = "look at the HA manager and the nodes, or give a longer timeout"
             raise TaskTimeout(what, f"after {host.timeout:g} s {else_}", remedy)
         host.sleep(_PAUSE)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,10 +34,10 @@ def run_task(
 
 def finish(host: PveHost, upid: Upid) -> Ended:
     """Wait for a task, whoever started it; errors as in `run_task`."""
-    end = time.monotonic() + host.timeout
+    end = host.now() + host.timeout
     pause = _FIRST_PAUSE
     while (status := exit_status(host.poll(f"{upid.path}/status"))) is None:
-        if time.monotonic() >= end:
+        if host.now() >= end:
             _cancel(host, upid)
         host.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
@@ -74,8 +73,8 @@ def _cancel(host: PveHost, upid: Upid) -> None:
         host.delete(upid.path)
     except TwinError as error:
         said = f"it was not over after {host.timeout:g} s, and cannot be told to stop ({error.answered})"
-    end = time.monotonic() + _GRACE
-    while exit_status(host.poll(f"{upid.path}/status")) is None and time.monotonic() < end:
+    end = host.now() + _GRACE
+    while exit_status(host.poll(f"{upid.path}/status")) is None and host.now() < end:
         host.sleep(_LONGEST_PAUSE)
     log = list(last_lines(host, upid))
     remedy = "look at its log, or give it a longer timeout"

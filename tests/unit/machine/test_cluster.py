@@ -116,6 +116,7 @@ def test_there_and_back_by_pvesh(tmp_path: Path, kind: str) -> None:
     for node in nodes:
         api = cluster_api(node)
         api.sleep = node.api.sleep
+        api.now = node.api.now
         node.station = replace(node.station, api=api)
     assert isinstance(moved(castor), Done)
     assert isinstance(moved(pollux, "castor"), Done)
@@ -180,7 +181,7 @@ def test_each_request_fails_once(tmp_path: Path, make: str, fault: str) -> None:
     step = 1 if (make, fault) == ("container", "answers 500") else EVERY[make]
     for number in range(first if step > 1 else 1, len(counted(tmp_path, make)) + 1, step):
         nodes = castor, _pollux = two_nodes(str(tmp_path), **MAKES[make])
-        castor.api.timeout = 0.2
+        castor.api.timeout = 60.0
         castor.api.api.faults.requests.append(Fault("", after=number, **FAULTS[fault]))
         try:
             decision = moved(castor)
@@ -224,7 +225,7 @@ def test_the_process_is_killed_after_each_request(tmp_path: Path, make: str) -> 
 def test_the_target_dies_at_each_request(tmp_path: Path, make: str) -> None:
     for number in range(1, len(counted(tmp_path, make)) + 1, EVERY[make]):
         nodes = castor, pollux = two_nodes(str(tmp_path), **MAKES[make])
-        castor.api.timeout = 0.2
+        castor.api.timeout = 60.0
 
         def dies(node: Node = pollux) -> None:
             node.world.nodes["pollux"].online = False
@@ -254,7 +255,7 @@ def test_the_target_dies_at_each_request(tmp_path: Path, make: str) -> None:
 def test_the_quorum_is_lost_at_each_request(tmp_path: Path, make: str) -> None:
     for number in range(1, len(counted(tmp_path, make)) + 1, EVERY[make]):
         nodes = castor, pollux = two_nodes(str(tmp_path), **MAKES[make])
-        castor.api.timeout = 0.2
+        castor.api.timeout = 60.0
 
         def lost(node: Node = pollux) -> None:
             node.world.nodes["pollux"].online = False

@@ -93,7 +93,7 @@ def test_guests_that_cannot_leave_are_told() -> None:
     host = cluster(on_node=True)
     host.world.nodes["pollux"].online = False
     host.world.qdevice = {"host": "192.0.2.13", "algorithm": "ffsplit", "online": True}
-    host.timeout = 0.2
+    host.timeout = 60.0
     with pytest.raises(TwinError, match="guests have not left it, for no other node may take them"):
         run(host, {"name": "castor", "maintenance": True})
 

@@ -24,7 +24,6 @@ CREATE = {
 }
 JOIN = {
     "fingerprint": Field(pattern="([A-Fa-f0-9]{2}:){31}[A-Fa-f0-9]{2}", required=True),
-    "force": Field("boolean"),
     "hostname": Field(required=True),
     "link[n]": Field(parts=LINK),
     "nodeid": Field("integer", low=1),
