@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ansible_collections.twin.datacenter.plugins.module_utils._core.host import Output, expect
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.errors import Answer
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.errors import Dropped as ConnectionDropped
-from ansible_collections.twin.datacenter.plugins.module_utils._pve.host import PveHost
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.host import PveHost, PveReader
 
 from .pve.access import ROOT
 from .pve.api import Api
@@ -63,7 +63,14 @@ class OnNode(InProcess):
         expect(Output(tuple(argv), said.rc, said.out, said.err), (0,))
 
 
-class DoubleHost(PveHost):
+class InOrder(PveReader):
+    """Asks one thing after the other: a thread costs more than an answer in memory does."""
+
+    def find_all(self, wanted: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+        return [self.find(path, params) for path, params in wanted]
+
+
+class DoubleHost(InOrder, PveHost):
     """A cluster in memory. Its clock goes on when the client waits.
 
     :param on_node: whether the client runs on a node.
@@ -79,6 +86,9 @@ class DoubleHost(PveHost):
         self.api = Api(self.world)
         transport = (OnNode if on_node else InProcess)(self.api, user)
         super().__init__(transport, timeout, self.clock.advance, now=self.clock.now)
+
+    def reader(self) -> PveReader:
+        return InOrder(self.transport, self.timeout, self.sleep, self.tries)
 
     @property
     def changes(self) -> list[str]:

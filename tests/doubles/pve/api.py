@@ -9,6 +9,7 @@ passed on to (500, 595), the parameters (400); then the handler of the area.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 import re
@@ -302,6 +303,7 @@ def for_extjs(response: Response) -> Response:
     return Response(200, "OK", body | {"success": 0, "status": status}, response.delay)
 
 
+@functools.cache
 def load_areas() -> None:
     """Imports every file of `areas`: that registers its handlers."""
     for found in pkgutil.iter_modules(areas.__path__):

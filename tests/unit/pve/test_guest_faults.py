@@ -8,7 +8,9 @@ second run comes to the same end as one that was left in peace; no guest is ther
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -59,22 +61,23 @@ class Killed(BaseException):
     """The controller was ended."""
 
 
-def requests_of(case: laws.Case) -> list[str]:
+@dataclass(frozen=True)
+class Whole:
+    """A run that nothing disturbs: its requests and tasks, and what is there at its end."""
+
+    requests: tuple[str, ...]
+    tasks: tuple[str, ...]
+    goal: Any
+
+
+@functools.cache
+def whole(name: str) -> Whole:
+    case = CASES[name]
     host = case.host()
     laws.run(case, host)
-    return [f"{verb} {path}" for verb, path, _params in host.api.log]
-
-
-def tasks_of(case: laws.Case) -> list[str]:
-    host = case.host()
-    laws.run(case, host)
-    return [f"{task.type} {task.id}" for task in host.world.tasks.values()]
-
-
-def goal_of(case: laws.Case) -> Any:
-    host = case.host()
-    laws.run(case, host)
-    return laws.comparable(laws.picture(case, host))
+    requests = tuple(f"{verb} {path}" for verb, path, _params in host.api.log)
+    tasks = tuple(f"{task.type} {task.id}" for task in host.world.tasks.values())
+    return Whole(requests, tasks, laws.comparable(laws.picture(case, host)))
 
 
 def finish(case: laws.Case, host: DoubleHost) -> None:
@@ -85,7 +88,7 @@ def finish(case: laws.Case, host: DoubleHost) -> None:
         node.online = True
     again = DoubleHost(host.world)
     laws.run(case, again)
-    assert laws.comparable(laws.picture(case, again)) == goal_of(case)
+    assert laws.comparable(laws.picture(case, again)) == whole(str(case)).goal
     assert not [guest.vmid for guest in host.world.guests.values() if guest.lock]
 
 
@@ -93,7 +96,7 @@ def finish(case: laws.Case, host: DoubleHost) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_each_request_fails_once(name: str, fault: str) -> None:
     case = CASES[name]
-    for number, request in enumerate(requests_of(case), 1):
+    for number, request in enumerate(whole(name).requests, 1):
         host = case.host()
         host.timeout = 60.0
         host.api.faults.requests.append(Fault(r"", after=number, **FAULTS[fault]))
@@ -108,7 +111,7 @@ def test_each_request_fails_once(name: str, fault: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_each_task_fails_once(name: str, early: bool) -> None:
     case = CASES[name]
-    for number, task in enumerate(tasks_of(case), 1):
+    for number, task in enumerate(whole(name).tasks, 1):
         host = case.host()
         host.api.faults.tasks.append(TaskFault("", "command 'zfs' failed: exit code 1", early, after=number))
         try:
@@ -122,7 +125,7 @@ def test_each_task_fails_once(name: str, early: bool) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_the_controller_is_killed_after_each_request(name: str) -> None:
     case = CASES[name]
-    for number, _request in enumerate(requests_of(case), 1):
+    for number, _request in enumerate(whole(name).requests, 1):
         host = case.host()
         kill_after(host, number)
         with pytest.raises(Killed):
