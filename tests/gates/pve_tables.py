@@ -65,6 +65,8 @@ CONTROL = {"background_delay", "delete", "digest", "force", "import-working-stor
 """How a change is asked for, not what is changed."""
 OTHER_NAMES = {"cdrom"}
 """What PVE takes for another key (``ide2``), and never shows."""
+NEEDS = {"pve-qm-ipconfig": {"gw": "ip", "gw6": "ip6"}}
+"""Which part needs which other, of formats that the schema only names (PVE::QemuServer, $ipconfig_fmt)."""
 
 HEAD = '''\
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
@@ -117,7 +119,7 @@ class _Writer:
     def _parts(self, key: str, format_: Schema, before: list[str]) -> str:
         # The key without a name first, as PVE prints it.
         order = sorted(format_, key=lambda part: (not format_[part].get("default_key"), part))
-        fields = {part: field(format_[part]) for part in order}
+        fields = {part: field(format_[part], requires=format_[part].get("requires")) for part in order}
         for name, known in self.names.items():
             if known == fields:
                 return name
@@ -147,6 +149,7 @@ def parts_of(parameter: Schema) -> Schema:
     if isinstance(format_, dict):
         return format_
     text = parameter.get("typetext", "")
+    needs = NEEDS.get(str(format_), {})
     found = re.findall(r"(?:^|,)(\[\[|\[)?(?:([\w-]+)=|([\w-]+)=\])<([^>]*)>", _plain(text))
     return {
         (key or bare): {
@@ -154,6 +157,7 @@ def parts_of(parameter: Schema) -> Schema:
             **({"default_key": 1} if bare else {}),
             # The bare one is always in brackets, in two when it may be left out.
             "optional": opening == "[[" if bare else bool(opening),
+            "requires": needs.get(key or bare),
         }
         for opening, key, bare, kind in found
     }
@@ -175,8 +179,11 @@ def _kind(text: str) -> Schema:
     return {"type": "string", "typetext": f"<{text}>"}
 
 
-def field(parameter: Schema, parts: str = "") -> str:
-    """One parameter as the call of ``Field`` that stands for it."""
+def field(parameter: Schema, parts: str = "", requires: str | None = None) -> str:
+    """One parameter, or a part of one, as the call of ``Field`` that stands for it.
+
+    What a whole parameter requires is of one call, and no property of what is declared.
+    """
     if "alias" in parameter:
         key_alias = parameter.get("keyAlias")
         return _call(alias=parameter["alias"], **({"key_alias": key_alias} if key_alias else {}))
@@ -198,6 +205,7 @@ def field(parameter: Schema, parts: str = "") -> str:
         "default": _default(kind, parameter),
         "required": not parameter.get("optional"),
         "parts": parts,
+        "requires": requires,
         "separated": not parts and (";" in pattern or "[;" in parameter.get("typetext", "")),
         "bare": bool(parameter.get("default_key")),
     }

@@ -444,7 +444,12 @@ def _config(kind: Kind, config: Mapping[str, Any], what: str) -> dict[str, Any]:
         for key in config
         if key in places
     ]
-    rest = {key: value for key, value in config.items() if key not in places}
+    if "lock" in config:
+        faults.append(Refused(f"lock of {what}", "Proxmox VE itself sets and clears it", "leave it out"))
+    if str(config.get("vmgenid")) == "1":
+        remedy = "write a UUID, 0 for none, or leave it out"
+        faults.append(Refused(f"vmgenid of {what}", "1 stands for another one in each run", remedy))
+    rest = {key: value for key, value in config.items() if key not in (*places, "lock")}
     for key in sorted(key for key in kind.needed & set(rest) if rest[key] is None):
         faults.append(Refused(f"{key} of {what}", f"no {kind.what} is without it", "write a value"))
     result: dict[str, Any] = {}
@@ -474,7 +479,7 @@ def _partly(value: Mapping[str, Any], parts: Mapping[str, Field], what: str) -> 
 
 @functools.cache
 def _optional(parts: tuple[tuple[str, Field], ...]) -> Mapping[str, Field]:
-    return {key: replace(each, required=False) for key, each in parts}
+    return {key: replace(each, required=False, requires="") for key, each in parts}
 
 
 _OWN = ("state", "storage", "size", "volume", "image")

@@ -19,6 +19,7 @@ from typing import Any
 
 from .._core.plan import Effect, Plan, Step, make_plan
 from .._core.values import format_size
+from . import property as codec
 from . import table
 from .guest import (
     STAMP,
@@ -603,6 +604,7 @@ class _Item:
             if never:
                 yield f"{join(never)} of {self.what}: a copy keeps those of its source; leave it out"
             return
+        yield from self._faults_of_parts()
         for key, disk in guest.disks.items():
             yield from self._faults_of_fresh(key, disk)
         if self.kind.path == "lxc" and "rootfs" not in guest.disks and not source.storage:
@@ -614,9 +616,19 @@ class _Item:
             if not same(self.kind, key, self.guest.config[key], configured):
                 yield key
 
+    def _faults_of_parts(self) -> Iterator[str]:
+        """Parts that need another, which is neither declared nor there."""
+        for key, declared in self.guest.config.items():
+            known = table.field_of(self.kind.config, key)
+            if isinstance(declared, Partly) and known is not None:
+                needs = codec.unmet(self._goal(key, declared), known.parts or {})
+                if needs:
+                    yield f"{key} of {self.what}: {needs}; give both or neither"
+
     def _faults_of_old(self) -> Iterator[str]:
         for key in self._fixed_otherwise(self.now.configured):
             yield f"{key} of {self.what} cannot change; restore a backup of it with the other value"
+        yield from self._faults_of_parts()
         if self.now.template and self.guest.state in ("started", "restarted"):
             yield f"{self.what} is a template, which never runs; clone it, or declare it as a template"
         if self._moves_away():

@@ -94,7 +94,7 @@ class Current:
 
     :param ha: of the HA manager: ``armed``, ``standby``, ``disarming``, ``disarmed``; empty before PVE 9.
     :param services: how guests are treated while it is disarmed.
-    :param on_node: whether commands can be run, and secrets cannot be told.
+    :param on_node: whether commands can be run.
     """
 
     nodes: Mapping[str, Node]
@@ -213,19 +213,14 @@ def _nodes(current: Current, wanted: Wanted) -> Iterator[_Change]:
             if declared.certificate or declared.maintenance is not None or declared.power == "reboot":
                 yield _impossible(key, f"node {declared.name} is not up; start it first")
         else:
-            yield from _certificates(key, node, declared, current.on_node)
+            yield from _certificates(key, node, declared)
             yield from _maintenance(key, node, declared, current.on_node)
             yield from _power(key, node, declared)
 
 
-def _certificates(key: str, node: Node, declared: WantedNode, on_node: bool) -> Iterator[_Change]:
+def _certificates(key: str, node: Node, declared: WantedNode) -> Iterator[_Change]:
     wanted = declared.certificate
     if wanted is None or wanted.fingerprint == node.certificate:
-        return
-    if on_node:
-        yield _impossible(
-            key, f"the key of node {declared.name} cannot stand on a command line; give api_host"
-        )
         return
     sentence = f"give the API of node {declared.name} the certificate {wanted.fingerprint[:23]}…"
     args = {"node": declared.name, "chain": wanted.chain, "key": wanted.key}

@@ -26,7 +26,12 @@ _RUNS = frozenset({"started", "migrate", "relocate", "request_start", "request_s
 
 
 def read(host: PveReader, wanted: Wanted) -> Current:
-    """The nodes that are declared, and the HA manager."""
+    """The nodes that are declared, and the HA manager.
+
+    :raises Refused: for a key that others would see on its way.
+    """
+    for node in wanted.nodes:
+        host.may_carry(f"certificate of node {node.name}", {"key"} if node.certificate else ())
     status = host.get("cluster/status")
     manager = host.get("cluster/ha/status/manager_status")
     current = host.get("cluster/ha/status/current") if wanted.ha else []

@@ -74,12 +74,20 @@ def normal(value: Any, parts: Parts, what: str) -> dict[str, Any]:
     missing = [key for key in real_keys(parts) if parts[key].required and key not in result]
     if missing:
         raise Refused(what, f"{', '.join(missing)} is missing", "give it")
+    if needs := unmet(result, parts):
+        raise Refused(what, needs, "give both or neither")
     for key in sorted(result.keys() & schema.ORDERED_PARTS):
         if parts[key].separated:
             _refuse_numbers(result[key], f"{key} in {what}")
     normal_form = {key: schema.normal(parts[key], item, f"{key} in {what}") for key, item in result.items()}
     render(normal_form, parts, what)
     return normal_form
+
+
+def unmet(value: Mapping[str, Any], parts: Parts) -> str:
+    """Which part is there without the one that it needs; empty for none."""
+    pairs = [(key, parts[key].requires) for key in value if key in parts]
+    return next((f"{key} needs {other}" for key, other in pairs if other and other not in value), "")
 
 
 def _taken_apart(value: Any, parts: Parts, what: str) -> dict[str, Any]:

@@ -41,6 +41,7 @@ REPLICATION = Resource(
         "schedule": dataclasses.replace(calls.UPDATE["schedule"], default="*/15"),
     },
     create={key: calls.CREATE[key] for key in ("id", "target", "type")},
+    undigested=True,
     destroys="the copies on its target",
     of_answer=_of_answer,
     leaving=lambda found: "remove_job" in found,

@@ -38,6 +38,7 @@ class Resource:
     :param needed: those that none can be without: PVE always shows a value.
     :param by_query: whether one is named by a parameter and not by the path.
     :param detailed: whether the list does not tell all of one, so that each is asked for by itself.
+    :param undigested: whether the list tells all of one but the digest that guards it.
     :param nested: whether an id with slashes lies within another.
     :param destroys: the data that goes with one that is removed, in words: ``allow_destroy`` must name it.
     :param moving: settings that change with those of another one, so that a step must look at them anew.
@@ -56,6 +57,7 @@ class Resource:
     needed: frozenset[str] = frozenset()
     by_query: bool = False
     detailed: bool = False
+    undigested: bool = False
     nested: bool = False
     destroys: str = ""
     moving: frozenset[str] = frozenset()

@@ -61,9 +61,10 @@ def _list(resource: Resource, host: PveReader) -> dict[str, Mapping[str, Any]]:
 
 
 def _one(resource: Resource, host: PveReader, name: str) -> Mapping[str, Any]:
-    """One of them, as `_read` had it: lists and single answers do not tell the same."""
-    if resource.detailed:
-        return _only(host.get(*resource.place(name)))
+    """One of them, as `_read` had it: lists and single answers do not always tell the same."""
+    if resource.detailed or resource.undigested:
+        answer = host.find(*resource.place(name))
+        return _only(answer) if answer else {}
     return _list(resource, host).get(name, {})
 
 

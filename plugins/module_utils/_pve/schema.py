@@ -40,6 +40,7 @@ class Field:
     :param default: what it counts as when it is not set, if the schema says so.
     :param required: whether it must be given.
     :param parts: of a property string, what it may hold.
+    :param requires: of one part, the other that it cannot be without.
     :param separated: whether it is a list with ``;`` inside a property string.
     :param bare: whether it stands in a property string without its name.
     :param alias: the name that is meant by this one.
@@ -57,6 +58,7 @@ class Field:
     default: bool | int | float | str | None = None
     required: bool = False
     parts: Mapping[str, Field] | None = None
+    requires: str = ""
     separated: bool = False
     bare: bool = False
     private: bool = False

@@ -125,6 +125,17 @@ def test_a_member_is_not_what_was_declared(options: dict[str, Any], says: str) -
     assert says in refused(CASES["a member already"], DoubleClusterHost(DoubleHost()), **options)
 
 
+def test_links_that_somebody_changed_are_refused_and_not_repaired() -> None:
+    """Nor is a node that was made a member of another cluster: nothing of this can be done from outside."""
+    host = MADE.host()
+    run(MADE, host)
+    world_of(host).nodes["castor"].facts["links"] = ["10.1.0.1", "10.3.0.1"]
+    before = list(host.changes)
+    with pytest.raises(Refused, match="links of node castor are 10.1.0.1, 10.3.0.1, not 10.1.0.1, 10.2.0.1;"):
+        run(MADE, host)
+    assert host.changes == before
+
+
 def test_two_clusters_are_not_made_one() -> None:
     host = DoubleClusterHost(DoubleHost(), DoubleHost())
     peer_of(host).cluster = "other"
@@ -167,7 +178,9 @@ def test_the_password_may_stand_in_the_environment() -> None:
 
 def test_on_a_node_itself_nothing_can_join(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROXMOX_HOST", raising=False)
-    with pytest.raises(Refused, match="cannot stand on a command line; give api_host"):
+    with pytest.raises(
+        Refused, match="password would stand on the command line of pvesh, for all to see; give api_host"
+    ):
         cluster_host(JOINED.params, True)
     assert isinstance(cluster_host(MADE.params, True), ClusterHost)
 

@@ -112,11 +112,6 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
 }
 """Texts of keys that have a pattern, or a meaning, and no format."""
 WORD = "word"
-REBALANCE = "ha-auto-rebalance"
-NEEDS = {"gw": "ip", "gw6": "ip6"} | {
-    f"{REBALANCE}-{part}": REBALANCE for part in ("hold-duration", "margin", "method", "threshold")
-}
-"""Parts that PVE takes with another one only."""
 
 
 def text_of(key: str, field: Field) -> st.SearchStrategy[str]:
@@ -154,7 +149,7 @@ def property_string(draw: st.DrawFn, parts: Mapping[str, Field]) -> str:
     may = st.lists(st.sampled_from(names), unique=True, min_size=0 if must else 1)
     words = []
     chosen = [*must, *draw(may)]
-    for key in dict.fromkeys([*chosen, *(NEEDS[each] for each in chosen if NEEDS.get(each) in parts)]):
+    for key in dict.fromkeys([*chosen, *filter(None, (parts[each].requires for each in chosen))]):
         value = draw(text_of(key, parts[key]))
         words.append(value if parts[key].bare and draw(st.booleans()) else f"{key}={value}")
     return ",".join(sorted(words, key=lambda word: "=" in word))

@@ -659,6 +659,14 @@ def test_secrets_are_written_when_they_are_not_there_or_shall_be() -> None:
         ({"disks": {"mp0": "tank:1"}}, "mp0 of container ssa: it is no mapping"),
         ({"disks": {"mp0": {"storage": "!"}}}, "storage of mp0 of container ssa: '!' is not valid"),
         ({"name": "s_a"}, "hostname of container s_a: 's_a' is not valid; write a host name."),
+        (
+            {"config": {"lock": "backup"}},
+            "lock of container ssa: Proxmox VE itself sets and clears it; leave it out.",
+        ),
+        (
+            {"config": {"lock": None}},
+            "lock of container ssa: Proxmox VE itself sets and clears it; leave it out.",
+        ),
         ({"vmid": 99}, "vmid of container ssa: 99 is out of range"),
         ({"source": {"template": "a:b", "clone": "b"}}, "source of container ssa: it has template and clone"),
         ({"source": {"template": "a:b", "full": True}}, "source of container ssa: full is of clones alone"),
@@ -672,6 +680,49 @@ def test_bad_input_is_one_sentence_which_names_guest_and_key(item: Any, fault: s
     with pytest.raises(Refused) as caught:
         want(LXC, {"name": "ssa", **item})
     assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [1, "1"])
+def test_another_vmgenid_in_each_run_is_refused(value: Any) -> None:
+    with pytest.raises(Refused) as caught:
+        want(QEMU, {"name": "web", "config": {"vmgenid": value}})
+    assert str(caught.value) == (
+        "vmgenid of virtual machine web: 1 stands for another one in each run; "
+        "write a UUID, 0 for none, or leave it out."
+    )
+
+
+@pytest.mark.parametrize("value", ["66903ceb-ce12-4f30-bcd3-9395ed5dfcc0", "0", 0, None])
+def test_a_vmgenid_may_be_declared(value: Any) -> None:
+    config = {key: each for key, each in WEB.items() if key != "vmgenid"}
+    held = config if value is None else {**config, "vmgenid": str(value)}
+    assert not plan(QEMU, web(held, held), config={"vmgenid": value}).steps
+
+
+STATIC = {"ipconfig0": "ip=192.0.2.31/24,gw=192.0.2.1"}
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (
+            {"ipconfig0": "gw=192.0.2.1"},
+            "ipconfig0 of virtual machine web: gw needs ip; give both or neither",
+        ),
+        ({"ipconfig0": {"ip": None}}, "ipconfig0 of virtual machine web: gw needs ip; give both or neither"),
+        ({"ipconfig1": {"gw6": "2001:db8::1"}}, "ipconfig1 of virtual machine web: gw6 needs ip6; give both"),
+    ],
+)
+def test_a_gateway_needs_an_address(config: dict[str, Any], says: str) -> None:
+    with pytest.raises(Refused) as caught:
+        plan(QEMU, web(WEB | STATIC, WEB | STATIC), config=config).guard()
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("parts", [{"gw": "192.0.2.2"}, {"ip": None, "gw": None}])
+def test_a_gateway_comes_to_an_address_that_is_there_and_goes_with_it(parts: dict[str, Any]) -> None:
+    planned = plan(QEMU, web(WEB | STATIC, WEB | STATIC), config={"ipconfig0": parts})
+    assert effects(planned) == [("set", Effect.LIVE)]
 
 
 def test_all_faults_come_at_once() -> None:

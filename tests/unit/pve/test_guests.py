@@ -18,6 +18,7 @@ from tests.doubles.pve.access import Grant, Token, User
 from tests.doubles.pve_guests import (
     ARCHIVE,
     SSA,
+    WEB,
     add_guest,
     container,
     house,
@@ -73,17 +74,33 @@ def test_a_disk_that_comes_to_a_machine_costs_five_more_at_most() -> None:
     assert requests(host, lambda: apply(host, item, subject=QEMU)) <= 3 + 5
 
 
-def many(count: int) -> tuple[DoubleHost, list[dict[str, Any]]]:
+def many(count: int, like: dict[str, Any] = SSA, old: int = 200) -> tuple[DoubleHost, list[dict[str, Any]]]:
+    """A house with many guests like one."""
     host = house()
     for vmid in range(200, 200 + count):
         node = ("castor", "pollux")[vmid % 2]
-        add_guest(host.world, vmid, renumbered(SSA, 200, vmid, f"ct{vmid}"), running=True, node=node)
-    return host, [{"name": f"ct{vmid}", "config": {"memory": 512}} for vmid in range(200, 200 + count)]
+        add_guest(host.world, vmid, renumbered(like, old, vmid, f"g{vmid}"), running=True, node=node)
+    config = {"memory": like["memory"]}
+    return host, [{"name": f"g{vmid}", "config": config} for vmid in range(200, 200 + count)]
 
 
-def test_a_hundred_guests_cost_a_hundred_and_three_requests() -> None:
-    host, items = many(100)
-    assert requests(host, lambda: apply(host, *items)) == 103
+@pytest.mark.parametrize(
+    ("subject", "like", "old"), [(LXC, SSA, 200), (QEMU, WEB, 300)], ids=["containers", "virtual machines"]
+)
+def test_a_hundred_guests_cost_a_hundred_and_three_requests(
+    subject: Subject[Any, Any], like: dict[str, Any], old: int
+) -> None:
+    host, items = many(100, like, old)
+    assert requests(host, lambda: apply(host, *items, subject=subject)) == 103
+
+
+def test_virtual_machines_with_all_that_can_be_declared_cost_no_more() -> None:
+    host, items = many(10, WEB, 300)
+    disks = {"scsi0": {"storage": "tank", "size": "8G"}, "ide2": {"storage": "tank", "volume": "cloudinit"}}
+    for number, item in enumerate(items):
+        node = ("castor", "pollux")[number % 2]
+        item |= {"node": node, "disks": disks, "secrets": {"cipassword": laws.CANARY}}
+    assert requests(host, lambda: apply(host, *items, subject=QEMU)) == 13
 
 
 def test_one_of_a_hundred_that_changes_costs_five_more_at_most() -> None:

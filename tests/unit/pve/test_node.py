@@ -60,8 +60,13 @@ def test_a_node_that_is_off_takes_nothing() -> None:
 
 def test_a_key_does_not_stand_on_a_command_line() -> None:
     host = cluster(on_node=True)
-    with pytest.raises(Refused, match="cannot stand on a command line; give api_host"):
+    with pytest.raises(Refused) as caught:
         run(host, {"name": "castor", "certificate": {"chain": CHAIN, "key": KEY}})
+    assert str(caught.value) == (
+        "certificate of node castor: key would stand on the command line of pvesh, for all to see; "
+        "give api_host and credentials."
+    )
+    assert host.api.log == []
 
 
 def test_a_certificate_is_replaced_with_its_key() -> None:

@@ -136,6 +136,13 @@ def test_options_set_elsewhere_are_seen_and_unknown_ones_kept() -> None:
         ("virtio,tag=5000", NET, "tag in x: 5000 is too large; it ends at 4094."),
         ("virtio,tag=five", NET, "tag in x: 'five' is not a whole number."),
         ({"bridge": "vmbr0"}, NET, "x: model is missing; give it."),
+        ("gw=192.0.2.1", qemu.IPCONFIG, "x: gw needs ip; give both or neither."),
+        ("ip=dhcp,gw6=2001:db8::1", qemu.IPCONFIG, "x: gw6 needs ip6; give both or neither."),
+        (
+            {"ha-auto-rebalance-margin": 5},
+            options.CRS,
+            "x: ha-auto-rebalance-margin needs ha-auto-rebalance; give both or neither.",
+        ),
         ("virtio,e1000=BC:24:11:00:00:01", NET, "x: model stands in it twice; write it once."),
         (
             "virtio,macaddr=BD:24:11:00:00:01",

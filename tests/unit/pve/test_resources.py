@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,12 +14,14 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.module impor
 from ansible_collections.twin.datacenter.plugins.module_utils._pve import errors, info
 from tests.doubles.pve.access import Grant, Pool, Token, User
 from tests.doubles.pve.faults import Fault
+from tests.doubles.pve.world import World
 from tests.doubles.pve_guests import machine
 from tests.doubles.pve_host import DoubleHost
 from tests.laws import (
     cases_pve_datacenter,
     cases_pve_ha,
     cases_pve_mapping,
+    cases_pve_node,
     cases_pve_pool,
     cases_pve_qemu,
     cases_pve_replication,
@@ -128,6 +130,130 @@ def finish(case: Case, host: DoubleHost, whole: DoubleHost) -> None:
     again = DoubleHost(host.world)
     run(case, again)
     assert comparable(picture(case, again)) == comparable(picture(case, whole))
+
+
+# -- what others do behind our back
+
+
+def spoil_file(file: str, name: str, key: str, *values: Any) -> Callable[[World, int], None]:
+    """Somebody gives a key of one thing in a file of the cluster another value, twice."""
+
+    def spoil(world: World, which: int) -> None:
+        world.file(file)[name][key] = values[which]
+
+    return spoil
+
+
+def spoil_comment(world: World, which: int) -> None:
+    world.access.pools["lab"].comment = ("theirs", "theirs too")[which]
+
+
+def spoil_members(world: World, which: int) -> None:
+    world.access.pools["lab"].guests = ({100, 102, 103}, {103})[which]
+
+
+def spoil_options(world: World, which: int) -> None:
+    world.options["keyboard"] = ("fr", "it")[which]
+
+
+def spoil_certificate(world: World, which: int) -> None:
+    world.nodes["castor"].facts["certificates"]["custom"]["fingerprint"] = ("00", "01")[which]
+
+
+JOB = {"name": "100-0", "target": "pollux", "schedule": "*/5", "comment": "rep"}
+NETWORK = {"type": "insecure", "network": "10.1.0.0/24"}
+SPOILED: dict[str, tuple[Case, Callable[[World, int], None]]] = {
+    "comment of a pool": (cases_pve_pool.case("x", {"name": "lab", "comment": "Laboratory"}), spoil_comment),
+    "members of a pool": (cases_pve_pool.case("x", {"name": "lab", "guests": [102]}), spoil_members),
+    "storage": (
+        cases_pve_storage.case("x", {"name": "old", "settings": {"content": ["iso", "backup"]}}),
+        spoil_file("storage", "old", "content", "iso", "vztmpl"),
+    ),
+    "datacenter": (cases_pve_datacenter.case("x", keyboard="de", migration=NETWORK), spoil_options),
+    "HA resource": (
+        cases_pve_ha.resource("x", {"sid": "vm:200", "max_restart": 3}),
+        spoil_file("ha/resources", "vm:200", "max_restart", 1, 2),
+    ),
+    "HA rule": (
+        cases_pve_ha.rule("x", {"name": "home-pollux", "nodes": ["pollux"], "resources": ["vm:200"]}),
+        spoil_file("ha/rules", "home-pollux", "nodes", "castor", "castor,pollux"),
+    ),
+    "mapping": (
+        cases_pve_mapping.case("x", {"name": "gpu", "map": ["node=castor,path=0000:01:00.0,id=10de:1eb8"]}),
+        spoil_file(
+            "mapping/pci", "gpu", "map",
+            ["node=castor,path=0000:02:00.0,id=10de:1eb8"], ["node=castor,path=0000:03:00.0,id=10de:1eb8"],
+        ),
+    ),
+    "replication job": (
+        cases_pve_replication.case("x", JOB), spoil_file("replication", "100-0", "schedule", "*/1", "*/2"),
+    ),
+    "certificate of a node": (
+        next(case for case in cases_pve_node.CASES if case.name == "a certificate"), spoil_certificate,
+    ),
+}  # fmt: skip
+"""Declarations, each with what others may do to the thing."""
+WITHOUT_DIGEST = ("comment of a pool", "members of a pool", "datacenter", "certificate of a node")
+"""What Proxmox VE guards by none."""
+
+
+def spoiled(name: str) -> tuple[DoubleHost, Case, Callable[[World, int], None]]:
+    """Somebody has changed what was as it had been declared."""
+    case, spoil = SPOILED[name]
+    host = host_of(case)
+    run(case, host)
+    assert not run(case, host, check=True).plan.changed
+    spoil(host.world, 0)
+    host.api.log.clear()
+    return host, case, spoil
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_drift_behind_our_back_is_seen_and_repaired(name: str) -> None:
+    case, _spoil = SPOILED[name]
+    whole = host_of(case)
+    run(case, whole)
+    host, case, _spoil = spoiled(name)
+    plan = run(case, host, check=True).plan
+    assert plan.changed and not host.changes
+    assert run(case, host).plan.sentences == plan.sentences
+    assert comparable(picture(case, host)) == comparable(picture(case, whole))
+    assert not run(case, host).plan.changed
+
+
+@pytest.mark.parametrize("name", [name for name in SPOILED if name != "certificate of a node"])
+def test_what_changes_after_it_was_read_is_not_overwritten(name: str) -> None:
+    """Each is read again before it is changed; members alone come and go one by one, and nothing is lost."""
+    host, case, spoil = spoiled(name)
+    wanted = case.subject.wanted(case.params)
+    (step,) = case.subject.plan(case.subject.read(host.reader(), wanted), wanted).steps
+    spoil(host.world, 1)
+    seen = picture(case, host)
+    if name == "members of a pool":
+        case.subject.apply(host, step)
+        assert host.world.access.pools["lab"].guests == {102}
+        return
+    with pytest.raises(errors.Changed, match="somebody changed it after it was read; run this again"):
+        case.subject.apply(host, step)
+    assert picture(case, host) == seen and not host.changes
+
+
+@pytest.mark.parametrize("name", [name for name in SPOILED if name not in WITHOUT_DIGEST])
+def test_what_changes_in_the_last_moment_is_refused_by_its_digest(name: str) -> None:
+    """Between the second reading and the write."""
+    host, case, spoil = spoiled(name)
+    put = host.put
+
+    def meddle(path: str, params: Any = None) -> Any:
+        spoil(host.world, 1)
+        return put(path, params)
+
+    host.put = meddle  # type: ignore[method-assign]
+    with pytest.raises(TwinError, match="detected modified configuration") as caught:
+        reconcile(case.subject, case.params, host.reader(), host)
+    assert isinstance(caught.value.__cause__, errors.Changed)
+    host.put = put  # type: ignore[method-assign]
+    assert run(case, host).plan.changed
 
 
 def as_user(host: DoubleHost, **grants: str) -> DoubleHost:
@@ -341,20 +467,3 @@ def test_what_pve_alone_can_judge_is_told_by_parameter() -> None:
     case = cases_pve_storage.case("x", {"name": "new", "type": "dir", "settings": {"content": ["images"]}})
     with pytest.raises(TwinError, match="missing value for required option 'path'"):
         run(case, case.host())
-
-
-def test_a_digest_that_is_no_longer_true_is_refused_by_pve_too() -> None:
-    """Between the second reading and the write: the digest is what guards that moment."""
-    host = cases_pve_storage.storages()
-    put = host.put
-
-    def meddle(path: str, params: Any = None) -> Any:
-        host.world.file("storage")["lab-a"]["content"] = "vztmpl"
-        return put(path, params)
-
-    host.put = meddle  # type: ignore[method-assign]
-    case = cases_pve_storage.case("x", {"name": "old", "settings": {"content": ["iso"]}})
-    with pytest.raises(TwinError, match="detected modified configuration") as caught:
-        reconcile(case.subject, case.params, host.reader(), host)
-    assert isinstance(caught.value.__cause__, errors.Changed)
-    assert host.world.file("storage")["old"]["content"] == "iso,backup"

@@ -20,10 +20,12 @@ BWLIMIT = {
 CRS = {
     "ha": Field(choices=("basic", "static", "dynamic"), default="basic"),
     "ha-auto-rebalance": Field("boolean", default=False),
-    "ha-auto-rebalance-hold-duration": Field("number", low=0, default=3),
-    "ha-auto-rebalance-margin": Field("number", low=0, high=100, default=10),
-    "ha-auto-rebalance-method": Field(choices=("bruteforce", "topsis"), default="bruteforce"),
-    "ha-auto-rebalance-threshold": Field("number", low=0, high=100, default=30),
+    "ha-auto-rebalance-hold-duration": Field("number", low=0, default=3, requires="ha-auto-rebalance"),
+    "ha-auto-rebalance-margin": Field("number", low=0, high=100, default=10, requires="ha-auto-rebalance"),
+    "ha-auto-rebalance-method": Field(
+        choices=("bruteforce", "topsis"), default="bruteforce", requires="ha-auto-rebalance"
+    ),
+    "ha-auto-rebalance-threshold": Field("number", low=0, high=100, default=30, requires="ha-auto-rebalance"),
     "ha-rebalance-on-start": Field("boolean", default=False),
 }
 HA = {

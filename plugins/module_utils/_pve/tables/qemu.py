@@ -129,8 +129,8 @@ INTEL_TDX = {
     "vsock-port": Field("integer"),
 }
 IPCONFIG = {
-    "gw": Field(),
-    "gw6": Field(),
+    "gw": Field(requires="ip"),
+    "gw6": Field(requires="ip6"),
     "ip": Field(),
     "ip6": Field(),
 }
