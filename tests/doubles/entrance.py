@@ -19,7 +19,8 @@ Facts they rest on:
   release 9 the environment is kept.
 * qm guest exec reads all of standard input, at most 1 MiB, and prints JSON at the end (PVE::CLI::qm,
   qemu-server), each byte of the output as one character, without a declared encoding. The guest agent keeps
-  16 MiB of each stream, and tells a signal in place of an exit code (qga/commands.c of QEMU).
+  16 MiB of each stream, and tells a signal in place of an exit code (qga/commands.c of QEMU). While the
+  program runs qm asks for it each second, and fails as soon as the machine does not run any more.
 
 What they do not have: a root of its own for the machine. The same tests on the lab have that.
 """
@@ -101,15 +102,18 @@ path = os.path.join(os.environ["MACHINES"], name)
 if not os.path.exists(path):
     print(f"Configuration file 'nodes/castor/qemu-server/{name}.conf' does not exist", file=sys.stderr)
     sys.exit(2)
-if open(path).read().strip() != "RUNNING":
-    print(f"VM {name} is not running", file=sys.stderr)
-    sys.exit(255)
+def must_run():
+    if open(path).read().strip() != "RUNNING":
+        print(f"VM {name} is not running", file=sys.stderr)
+        sys.exit(255)
+must_run()
 data = sys.stdin.buffer.read() if fed else b""
 if len(data) > 2**20:
     print("'input-data' (STDIN) is limited to 1 MiB, aborting", file=sys.stderr)
     sys.exit(255)
 command = [word.encode("ascii", "replace").decode() for word in words[3:]]
 done = subprocess.run(command, input=data, capture_output=True)
+must_run()
 code = done.returncode
 told = {"exited": 1, **({"exitcode": code} if code >= 0 else {"signal": -code})}
 for key, stream in (("out", done.stdout), ("err", done.stderr)):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -124,28 +125,33 @@ class TestOverStandIns(EntranceCases):
         assert machine.exec_command(f"echo '{said}' >&2; exit 1") == (1, b"", f"{said}\n".encode())
 
 
+def on_proxmox(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str, **more: Any) -> Any:
+    """A connection to machine web, number 102, over stand-ins that are put into a folder."""
+    for name, value in entrance.install(folder).items():
+        monkeypatch.setenv(name, value)
+    (folder / "machines" / "102").write_text("RUNNING\n")
+    return connect(
+        {
+            "inventory_hostname": "web",
+            "ansible_host": "192.0.2.11",
+            "ansible_ssh_executable": str(folder / "bin" / "ssh"),
+            "ansible_ssh_args": "",
+            "ansible_twin_platform": "proxmox",
+            "ansible_twin_kind": kind,
+            "ansible_twin_machine": "web",
+            "ansible_twin_vmid": 102,
+            "ansible_twin_server": "castor",
+            **more,
+        }
+    )
+
+
 class TestVirtualMachineOfProxmox:
     """What a guest agent cannot do as a stream can."""
 
     @pytest.fixture
     def machine(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-        folder = tmp_path / "server"
-        for name, value in entrance.install(folder).items():
-            monkeypatch.setenv(name, value)
-        (folder / "machines" / "102").write_text("RUNNING\n")
-        return connect(
-            {
-                "inventory_hostname": "web",
-                "ansible_host": "192.0.2.11",
-                "ansible_ssh_executable": str(folder / "bin" / "ssh"),
-                "ansible_ssh_args": "",
-                "ansible_twin_platform": "proxmox",
-                "ansible_twin_kind": "qemu",
-                "ansible_twin_machine": "web",
-                "ansible_twin_vmid": 102,
-                "ansible_twin_server": "castor",
-            }
-        )
+        return on_proxmox(tmp_path / "server", monkeypatch, "qemu")
 
     def test_output_longer_than_the_agent_keeps_is_no_success(self, machine: Any) -> None:
         with pytest.raises(AnsibleError, match="machine web on server castor: a command wrote more than"):
@@ -167,3 +173,56 @@ class TestVirtualMachineOfProxmox:
 
     def test_a_command_without_input_gets_none(self, machine: Any) -> None:
         assert machine.exec_command("cat") == (0, b"", b"")
+
+
+class TestDefectsOfPeers:
+    """What the connection plugins of community.proxmox got wrong (read at its commit 4a7ebd9)."""
+
+    PLUGINS = pytest.mark.parametrize("kind", ["qemu", "lxc"], ids=["proxmox_qemu_api", "proxmox_pct_remote"])
+
+    def test_proxmox_qemu_api_asks_for_ever(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It asked for the end of a program without a bound, that of a machine that runs no more too."""
+        machine = on_proxmox(tmp_path / "server", monkeypatch, "qemu")
+        with pytest.raises(AnsibleConnectionFailure, match="web cannot .* state is VM 102 is not running"):
+            machine.exec_command(f"echo STOPPED >{tmp_path}/server/machines/102")
+
+    @PLUGINS
+    def test_standard_input_is_ignored(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    ) -> None:
+        """So no module could be piped in, and become got no password."""
+        machine = on_proxmox(tmp_path / "server", monkeypatch, kind)
+        assert machine.exec_command("cat; exit 3", in_data=b"data\0") == (3, b"data\0", b"")
+        assert machine.has_pipelining
+
+    @PLUGINS
+    def test_paths_of_files_are_not_quoted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    ) -> None:
+        machine = on_proxmox(tmp_path / "server", monkeypatch, kind)
+        (tmp_path / "file").write_bytes(b"data")
+        there = tmp_path / "a; touch b; $(touch b) 'c'"
+        machine.put_file(str(tmp_path / "file"), str(there))
+        assert there.read_bytes() == b"data"
+        machine.fetch_file(str(there), str(tmp_path / "back"))
+        assert sorted(each.name for each in tmp_path.iterdir()) == [there.name, "back", "file", "server"]
+
+    @PLUGINS
+    def test_words_depend_on_how_often_they_are_quoted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    ) -> None:
+        machine = on_proxmox(tmp_path / "server", monkeypatch, kind)
+        word = """a 'b' "c" $(d) `e` \\\\f !g"""
+        assert machine.exec_command(f"printf %s {shlex.quote(word)}")[1].decode() == word
+
+    def test_proxmox_pct_remote_opens_a_session_for_each_command(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With paramiko, each with a key exchange of its own; here ssh is told to keep one and share it."""
+        persist = {"ansible_ssh_args": "-o ControlPersist=60s", "ansible_control_path_dir": str(tmp_path)}
+        machine = on_proxmox(tmp_path / "server", monkeypatch, "lxc", **persist)
+        for _unused in range(3):
+            machine.exec_command("true")
+        calls = (tmp_path / "server" / "calls").read_text()
+        assert calls.count("ControlPersist=60s") == 3
+        assert len(set(re.findall(r'ControlPath="(\S+)"', calls))) == 1

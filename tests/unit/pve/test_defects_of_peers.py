@@ -18,6 +18,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.errors impor
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Outcome, Subject, reconcile
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.access import access_of
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.errors import TaskFailed
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.machine_host import read_machines
 from ansible_collections.twin.datacenter.plugins.modules import (
     pve_datacenter,
     pve_ha_resource,
@@ -30,10 +31,12 @@ from ansible_collections.twin.datacenter.plugins.modules import (
     pve_storage,
 )
 from tests.doubles.pve.access import Group, Token, User
+from tests.doubles.pve.api import Api
 from tests.doubles.pve.faults import Fault, TaskFault
 from tests.doubles.pve_guests import SSA, WEB, container, house, machine
 from tests.doubles.pve_host import DoubleHost
 from tests.laws import (
+    cases_pve_cluster,
     cases_pve_datacenter,
     cases_pve_ha,
     cases_pve_lxc,
@@ -78,6 +81,10 @@ def sent(host: DoubleHost, verb: str, ending: str) -> list[dict[str, Any]]:
         for method, path, params in host.api.log
         if method == verb and path.endswith(ending)
     ]
+
+
+def cluster_case(name: str) -> laws.Case:
+    return next(case for case in cases_pve_cluster.CASES if case.name == name)
 
 
 def users() -> DoubleHost:
@@ -569,6 +576,62 @@ def test_proxmox_pool_member_overwrites_what_others_did_meanwhile() -> None:
     host.world.access.pools["lab"].guests.add(101)
     pve_pool.SUBJECT.apply(host, step)
     assert host.world.access.pools["lab"].guests == {101, 102, 103}
+
+
+# -- proxmox_cluster
+
+
+def test_proxmox_cluster_is_changed_before_the_node_is_a_member() -> None:
+    """196: it had changed something as soon as PVE had begun, even where that failed a moment later."""
+    host = cluster_case("joined").host()
+    outcome = laws.run(cluster_case("joined"), host)
+    status = Api(host.theirs.world).request("GET", "/cluster/status").data
+    assert {each["name"] for each in status if each.get("online")} == {"castor", "pollux"}
+    assert outcome.plan.changed and outcome.measured[0]["upid"].startswith("UPID:pollux:")
+    failing = cluster_case("joined").host()
+    failing.double.api.faults.tasks.append(TaskFault("clusterjoin", "unable to join: no quorum on peer"))
+    with pytest.raises(TwinError, match="unable to join: no quorum on peer"):
+        laws.run(cluster_case("joined"), failing)
+
+
+@pytest.mark.parametrize("name", ["made", "joined"])
+def test_proxmox_cluster_is_not_idempotent(name: str) -> None:
+    """125, 197, 244: a second run failed, for the node was in a cluster already."""
+    host = cluster_case(name).host()
+    assert laws.run(cluster_case(name), host).plan.changed
+    before = list(host.changes)
+    assert not laws.run(cluster_case(name), host).plan.changed
+    assert host.changes == before
+
+
+def test_proxmox_cluster_joins_over_other_links() -> None:
+    """199: those that were given had no effect. What a member has is compared with them, too."""
+    host = cluster_case("joined").host()
+    laws.run(cluster_case("joined"), host)
+    members = Api(host.theirs.world).request("GET", "/cluster/config/nodes").data
+    (pollux,) = (each for each in members if each["name"] == "pollux")
+    assert [pollux["ring0_addr"], pollux["ring1_addr"]] == cases_pve_cluster.SECOND
+    other = cases_pve_cluster.case("x", lambda: host, links=["10.1.0.2", "10.3.0.2"])
+    with pytest.raises(Refused, match="links of node pollux are 10.1.0.2, 10.2.0.2, not 10.1.0.2, 10.3.0.2"):
+        laws.run(other, host)
+
+
+def test_proxmox_cluster_holds_that_no_node_can_be_removed() -> None:
+    """Its documentation said so; a call for it is there, for a node that is off."""
+    host = cluster_case("a dead node").host()
+    laws.run(cluster_case("a dead node"), host)
+    assert host.changes == ["DELETE /cluster/config/nodes/pollux"]
+    assert list(host.double.world.nodes) == ["castor"]
+
+
+# -- the inventory plugin
+
+
+def test_the_inventory_asks_several_times_for_each_guest() -> None:
+    """257: 10 to 20 minutes for a large cluster. Here one request tells of all."""
+    host = cases_pve_pool.pools()
+    assert len(read_machines(host, facts=False)) == 4
+    assert [path for _verb, path, _params in host.api.log] == ["/cluster/resources"]
 
 
 # -- what there was no module for
