@@ -129,6 +129,7 @@ class Schema:
         template, methods, values = found
         return method(self.release, template, verb), values
 
+    @functools.lru_cache(4096)  # noqa: B019 - there is one for each release, for good
     def lookup(self, path: str) -> tuple[str, dict[str, Any], dict[str, str]] | None:
         place, values = self.root, []
         parts = [part for part in path.split("/") if part]
