@@ -6,8 +6,8 @@
 # /srv. Where a web server runs already, its folder is named; else, in a jail, one is begun.
 set -eu
 www=${1:-/usr/local/www}
-mkdir -p $www/cgi-bin
-cat >$www/index.cgi.new <<'END'
+mkdir -p "$www/cgi-bin"
+cat >"$www/index.cgi.new" <<'END'
 #!/bin/sh
 # One question at a time; the count is kept for good before it is answered.
 exec 9>>/srv/lock
@@ -17,8 +17,8 @@ echo $asked | dd of=/srv/counter.new conv=fsync 2>/dev/null
 mv /srv/counter.new /srv/counter
 printf 'Content-Type: application/json\r\n\r\n{"machine": "%s", "asked": %s}\n' "$(hostname)" "$asked"
 END
-chmod 755 $www/index.cgi.new
-mv $www/index.cgi.new $www/cgi-bin/index.cgi
+chmod 755 "$www/index.cgi.new"
+mv "$www/index.cgi.new" "$www/cgi-bin/index.cgi"
 [ $# -eq 0 ] || exit 0
 echo 'httpd_enable="YES"' >>/etc/rc.conf
-httpd -p 80 -h $www
+httpd -p 80 -h "$www"

@@ -36,13 +36,13 @@ KERNELS = {OLDEST: ("6.8", "6.8.12-9", "6.8.12-10"), "9.1": ("6.17", "6.17.2-1",
 KERNELS["9.2"] = ("6.17", "6.17.9-1", "6.17.13-1")
 """The series that proxmox-default-kernel means, and its two kernels: the newer is what it installs."""
 COMMANDS = {
-    "pve-cluster": ("pvecm",),
-    "pve-container": ("pct",),
-    "pve-ha-manager": ("ha-manager",),
-    "pve-manager": ("pvesh", "pveversion"),
-    "qemu-server": ("qm",),
+    "pve-cluster": ("usr/bin/pvecm",),
+    "pve-container": ("usr/sbin/pct",),
+    "pve-ha-manager": ("usr/sbin/ha-manager",),
+    "pve-manager": ("usr/bin/pvesh", "usr/bin/pveversion"),
+    "qemu-server": ("usr/sbin/qm",),
 }
-"""Which package brings a command."""
+"""Which package brings a command, and where it lies."""
 COMMAND = """#!/bin/sh
 exec /usr/bin/python3 -IS /usr/lib/pve-double/client.py {name} "$@"
 """
@@ -149,7 +149,7 @@ def _make_package(pool: Path, name: str, package: Package) -> None:
         if (FILES / name).is_dir():
             shutil.copytree(FILES / name, root, dirs_exist_ok=True)
         for command in COMMANDS.get(name, ()):
-            _write(root / "usr/sbin" / command, COMMAND.format(name=command), 0o755)
+            _write(root / command, COMMAND.format(name=Path(command).name), 0o755)
         if name == "corosync-qdevice":
             for tool in (name, "corosync-qdevice-net-certutil"):
                 _write(root / "usr/sbin" / tool, "#!/bin/sh\n", 0o755)

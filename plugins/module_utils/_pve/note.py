@@ -72,7 +72,8 @@ def _parse(block: str, guest: str) -> Note:
     if (
         not isinstance(note.name, str)
         or not isinstance(note.machine, Mapping)
-        or type(note.epoch) is not int
+        or isinstance(note.epoch, bool)
+        or not isinstance(note.epoch, int)
         or not isinstance(note.journal, Mapping | None)
     ):
         raise Refused(what, "it is no note that this version understands", remedy)
