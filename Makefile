@@ -35,7 +35,7 @@ demo: venv ## two servers, a witness, machines on them, one moves; PLATFORM=free
 .PHONY: test
 test: venv ## every test; the exit status is the verdict
 	@rm -rf build/coverage
-	@$(MAKE) -j2 stage-lint stage-unit stage-sanity stage-fire stage-fire-freebsd stage-playbooks stage-playbooks-freebsd stage-freebsd stage-proxmox stage-integration stage-molecule stage-molecule-freebsd
+	@$(MAKE) -j2 stage-lint stage-unit stage-sanity stage-fire stage-fire-freebsd stage-playbooks stage-playbooks-freebsd stage-playbooks-proxmox stage-freebsd stage-proxmox stage-integration stage-molecule stage-molecule-freebsd
 	@$(MAKE) stage-coverage
 	@$(MAKE) down
 
@@ -147,7 +147,7 @@ playbooks-proxmox: venv ## the same from bare Debian to a cluster of Proxmox VE 
 
 .PHONY: integration
 integration: lab ## modules and plugins on the lab, and the lab itself
-	$(LAB) run -- $(PYTEST) tests/integration $(addprefix --ignore=,$(FIRE) $(PLAYBOOKS) $(PLAYBOOKS_FREEBSD) $(FREEBSD) $(PROXMOX))
+	$(LAB) run -- $(PYTEST) tests/integration $(addprefix --ignore=,$(FIRE) $(PLAYBOOKS) $(PLAYBOOKS_FREEBSD) $(PLAYBOOKS_PROXMOX) $(FREEBSD) $(PROXMOX))
 	pytest tests/lab
 
 # Its name is known to the lab of every tool that a test starts.
