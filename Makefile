@@ -12,7 +12,7 @@ TREE := $(shell tests/gates/tree)
 COLLECTION := $(TREE)/ansible_collections/twin/datacenter
 STAGE := python3 tests/gates/stage.py
 LAB := python3 -m tests.lab
-SCENARIOS := server access pair machine replication migration
+SCENARIOS := server access witness pair machine replication migration
 
 export ANSIBLE_COLLECTIONS_PATH := $(TREE)
 export PYTHONPATH := $(TREE)

@@ -74,7 +74,7 @@ def test_a_disk_that_comes_to_a_machine_costs_five_more_at_most() -> None:
     assert requests(host, lambda: apply(host, item, subject=QEMU)) <= 3 + 5
 
 
-def many(count: int, like: dict[str, Any] = SSA, old: int = 200) -> tuple[DoubleHost, list[dict[str, Any]]]:
+def many(count: int, like: dict[str, Any], old: int) -> tuple[DoubleHost, list[dict[str, Any]]]:
     """A house with many guests like one."""
     host = house()
     for vmid in range(200, 200 + count):
@@ -104,7 +104,7 @@ def test_virtual_machines_with_all_that_can_be_declared_cost_no_more() -> None:
 
 
 def test_one_of_a_hundred_that_changes_costs_five_more_at_most() -> None:
-    host, items = many(100)
+    host, items = many(100, SSA, 200)
     items[7]["config"] = {"memory": 1024, "features": {"nesting": False}}
     cost = requests(host, lambda: apply(host, *items))
     assert host.changes == ["PUT /nodes/pollux/lxc/207/config", "POST /nodes/pollux/lxc/207/status/reboot"]
