@@ -86,7 +86,8 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
     "sub-vendor-id": ("0x10de",),
     "vendor-id": ("0x10de",),
     "flags": ("+aes", "+aes;-pcid"),
-    "host": ("0000:01:00.0", "0000:01:00.1;0000:01:00.0", "0529:0001", "1-2.3", "spice"),
+    "host": ("0529:0001", "1-2.3", "spice"),
+    "host[]": ("0000:01:00.0", "0000:01:00.1;0000:01:00.0"),
     "hostnodes": ("0", "0-1"),
     "http_proxy": ("http://proxy.example.org:3128",),
     "ip": ("dhcp", "192.0.2.7/24"),
@@ -110,7 +111,7 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
     "wwn": ("0x5000c500a0b1c2d3",),
     "cputype": ("host", "x86-64-v2-AES"),
 }
-"""Texts of keys that have a pattern, or a meaning, and no format."""
+"""Texts of keys that have a pattern, or a meaning, and no format; such as `host[]` where a list may stand."""
 WORD = "word"
 
 
@@ -127,7 +128,8 @@ def text_of(key: str, field: Field) -> st.SearchStrategy[str]:
 
 
 def samples(key: str, field: Field) -> list[str]:
-    every = TEXTS.get(key) or field.choices or SAMPLES.get(field.format, ())
+    several = TEXTS.get(f"{key}[]") if field.separated else None
+    every = several or TEXTS.get(key) or field.choices or SAMPLES.get(field.format, ())
     return [text for text in every if re.fullmatch(field.pattern or "(?s:.*)", text)]
 
 
