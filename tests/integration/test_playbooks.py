@@ -274,6 +274,7 @@ NOTHING_TO_DO = {
     "twin.datacenter.machine : Jails": "no machine is one",
     "twin.datacenter.replication : Stop the timers of machines that are gone": "likewise",
     "twin.datacenter.witness : Logins for pvecm": "the servers are none of Proxmox VE",
+    "twin.datacenter.pair : Cluster": "likewise",
 }
 """The tasks that the lab's inventory gives nothing to do, whatever its servers can do."""
 MEMORY = "lxc.cgroup2.memory.max"
