@@ -123,6 +123,7 @@ down: ## take every lab down that is made here
 	$(LAB) down --name molecule-freebsd
 	$(LAB) down --name freebsd
 	$(LAB) down --name proxmox
+	$(LAB) down --name nodes
 
 .PHONY: fire
 fire: venv ## the move, killed, cut and powered off at every step
@@ -157,7 +158,8 @@ freebsd: venv ## what runs on FreeBSD, on servers that behave as 14.3
 	$(LAB) up --name $(TWIN_LAB) --freebsd 14.3
 	$(LAB) run --name $(TWIN_LAB) -- $(PYTEST) $(FREEBSD) $(ON_BOTH)
 
-proxmox: export TWIN_LAB = proxmox
+# Not that of the demonstration, which begins with bare servers.
+proxmox: export TWIN_LAB = nodes
 .PHONY: proxmox
 proxmox: venv ## what runs on nodes of Proxmox VE, on servers that become such
 	$(LAB) up --name $(TWIN_LAB) --proxmox 9.2
