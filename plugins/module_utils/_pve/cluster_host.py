@@ -20,7 +20,7 @@ from .._core.plan import Step
 from . import table as tables
 from .access import access_of
 from .cluster import Current, View, Wanted, view_of, wanted_of
-from .errors import ApiError, TaskFailed, TaskTimeout
+from .errors import ApiError, Denied, TaskFailed, TaskTimeout
 from .host import HttpsTransport, LocalTransport, PveHost, PveReader, Transport
 from .tables import cluster as calls
 from .task_host import last_lines
@@ -179,7 +179,7 @@ def _settle(host: ClusterHost, args: Mapping[str, Any], upid: str) -> dict[str, 
                 return told
         except TaskFailed:
             raise
-        except Unreachable as error:
+        except (Unreachable, Denied) as error:
             said = str(error)
             if fingerprint := host.trust(name):
                 told["fingerprint"] = fingerprint

@@ -228,6 +228,7 @@ class HttpsTransport:
         self._access = access
         self.tickets = 0
         self._login = threading.Lock()
+        self._proven = False
         self._refusal: Answer | None = None
         host = f"[{access.host}]" if ":" in access.host else access.host
         self._url = f"https://{host}:{access.port}/api2/json/"
@@ -258,7 +259,9 @@ class HttpsTransport:
     def _log_in(self, old: str) -> Answer | None:
         """A new ticket in place of that one, unless another thread has got it already; else the refusal.
 
-        What was refused is not tried again: a few wrong passwords may lock an account.
+        What was refused is not tried again: a few wrong passwords may lock an account. But one that was right
+        before is: PVE says the same of whatever hinders it in making a ticket, such as that its node is just
+        joining a cluster (PVE::API2::AccessControl).
         """
         with self._login:
             if self._refusal or self._ticket.ticket != old:
@@ -269,12 +272,13 @@ class HttpsTransport:
             answer = self._send("POST", "access/ticket", credentials)
             if answer.status < 400 and answer.data.get("NeedTFA"):
                 answer = Answer(401, "this user has a second factor; use an API token")
-            if answer.status == 401:
+            if answer.status == 401 and not self._proven:
                 self._refusal = answer
             if answer.status >= 400:
                 return answer
             self._ticket.token = answer.data["CSRFPreventionToken"]
             self._ticket.ticket = answer.data["ticket"]
+            self._proven = True
             return None
 
     def _send(self, method: str, path: str, params: Mapping[str, Any]) -> Answer:

@@ -307,6 +307,16 @@ def test_each_request_fails_once(name: str, fault: str) -> None:
             finish(case, host)
 
 
+def test_a_session_that_is_refused_while_the_node_joins_is_begun_anew() -> None:
+    host = JOINED.host()
+    host._trusting = lambda _fingerprint: DoubleHost(host.double.world)
+    refused = Fault("GET /cluster/status", **FAULTS["answers 401"], after=2, times=None)
+    host.double.api.faults.requests.append(refused)
+    host.double.timeout = 60.0
+    run(JOINED, host)
+    assert members(host) == ("twin", ["castor", "pollux"])
+
+
 @pytest.mark.parametrize("early", [True, False])
 @pytest.mark.parametrize("name", ["made", "joined"])
 def test_the_task_fails(name: str, early: bool) -> None:

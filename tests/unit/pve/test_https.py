@@ -93,6 +93,19 @@ def test_a_wrong_password_is_tried_once(server: Server) -> None:
     assert host.transport.tickets == 1  # type: ignore[attr-defined]
 
 
+def test_a_password_that_was_right_before_is_tried_again(server: Server) -> None:
+    """A node that joins a cluster cannot make tickets for a while, and says that the password is wrong."""
+    host = client(server)
+    host.get("version")
+    root = server.api.world.access.users["root@pam"]
+    right, root.password = root.password, "the node cannot tell now"
+    server.api.tickets.clear()
+    with pytest.raises(errors.Denied):
+        host.get("version")
+    root.password = right
+    assert host.get("version")["release"] == "9.2"
+
+
 def test_a_ticket_that_ended_is_replaced(server: Server) -> None:
     host = client(server)
     host.get("version")
