@@ -120,7 +120,8 @@ class Node(MemoryHost):
     @property
     def guest(self) -> Guest:
         """The machine's."""
-        (guest,) = [each for each in self.world.guests.values() if "twin:" in each.config["description"]]
+        guests = self.world.guests.values()
+        (guest,) = [each for each in guests if "twin:" in each.config.get("description", "")]
         return guest
 
     def read(self, path: str) -> str | None:

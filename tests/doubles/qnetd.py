@@ -51,7 +51,10 @@ CLUSTERS = """Cluster "twin":
 
 
 class Qnetd:
-    """corosync-qnetd with its tools. ``database`` is none, broken, closed or sound."""
+    """corosync-qnetd with its tools.
+
+    ``database`` is none, broken, closed (root's own), private (its group may not read it) or sound.
+    """
 
     commands = (
         *("certutil", "corosync-qnetd-certutil", "corosync-qnetd-tool"),
@@ -63,7 +66,7 @@ class Qnetd:
 
     @property
     def usable(self) -> bool:
-        return self.state["database"] in ("closed", "sound")
+        return self.state["database"] in ("closed", "private", "sound")
 
     def call(self, argv: Sequence[str], stdin: str) -> Output:
         if argv[-1] == "-h":
@@ -76,8 +79,9 @@ class Qnetd:
                 return answered(argv, err="corosync-qnetd-tool: Can't connect to qnetd socket\n", rc=3)
             return answered(argv, STATUS if argv[1] == "-s" else CLUSTERS)
         if argv[0] == "stat":
-            group = "coroqnetd" if self.state["database"] == "sound" else "root"
-            return answered(argv, f"{group} 750\n{group} 640\n{group} 640\n")
+            group = "root" if self.state["database"] == "closed" else "coroqnetd"
+            rights = "700 600 600" if self.state["database"] == "private" else "750 640 640"
+            return answered(argv, "".join(f"{group} {mode}\n" for mode in rights.split()))
         return self.change(argv)
 
     def change(self, argv: Sequence[str]) -> Output:
@@ -85,8 +89,8 @@ class Qnetd:
             self.state["database"] = "none"
         elif argv[0] == "systemctl":
             self.state["restarts"] += 1
-        elif argv[0] == "chgrp":
-            self.state["database"] = "sound" if self.usable else self.state["database"]
+        elif (argv[0], self.state["database"]) in (("chgrp", "closed"), ("chmod", "private")):
+            self.state["database"] = "sound"
         elif argv[0] == "corosync-qnetd-certutil":
             if self.state["database"] != "none":
                 said = (

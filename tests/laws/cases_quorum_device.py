@@ -37,6 +37,7 @@ def device(name: str, host: Any, **options: Any) -> Case:
 CASES = [
     database("none"),
     database("closed"),
+    database("private"),
     database("broken", "qnetd database"),
     database("sound"),
     device("set up", PveNodeHost, witness="192.0.2.13", network="192.0.2.0/24"),

@@ -26,6 +26,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.move impo
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.note import split
 from tests.doubles.clusters import Node, two_nodes
 from tests.doubles.pve.faults import Fault, TaskFault
+from tests.doubles.pve_guests import SSA, add_guest
 
 Nodes = tuple[Node, Node]
 MAKES: Mapping[str, Mapping[str, Any]] = {
@@ -386,6 +387,22 @@ def test_the_manager_is_never_gone_behind(tmp_path: Path) -> None:
     assert posts == ["/nodes/castor/replication/200-0/schedule_now", "/cluster/ha/resources/ct:200/relocate"]
     assert castor.world.file("ha/resources")["ct:200"]["state"] == "started"
     settled(nodes)
+
+
+def test_a_machine_whose_rival_is_there_stays(tmp_path: Path) -> None:
+    """The manager says so in its answer, and does nothing."""
+    nodes = castor, _pollux = two_nodes(str(tmp_path), managed=True)
+    add_guest(castor.world, 201, {**SSA, "hostname": "tap"}, running=True, node="pollux")
+    castor.world.file("ha/resources")["ct:201"] = {"type": "ct", "state": "started"}
+    rule = {"type": "resource-affinity", "affinity": "negative", "resources": "ct:200,ct:201"}
+    castor.world.file("ha/rules")["apart"] = rule
+    for _round in range(6):
+        castor.api.sleep(5.0)
+        castor.api.get("cluster/ha/status/current")
+    decision = moved(castor)
+    assert isinstance(decision, Done)
+    assert "ct:201 on pollux must not run beside it" in decision.sentence
+    assert settled(nodes) == "castor"
 
 
 def test_what_the_manager_was_asked_for_cannot_be_taken_back(tmp_path: Path) -> None:
