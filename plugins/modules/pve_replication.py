@@ -30,6 +30,12 @@ options:
       target:
         description: The server that is sent to. Required for a new job; it cannot be changed.
         type: str
+      source:
+        description:
+          - The other server, on which the guest is at home. A new job whose guest is on O(jobs[].target) is
+            made the other way round, as it would have turned.
+          - Without it Proxmox VE refuses such a job.
+        type: str
       schedule:
         description: When it runs, such as V(*/5) for every 5 minutes, or V(mon..fri 02:00).
         type: str
@@ -91,9 +97,7 @@ plan:
   sample: ["create replication job 100-0 with schedule */5, target pollux, type local"]
 """
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import (
     ALLOW_DESTROY,
@@ -103,9 +107,13 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.module impor
 )
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.access import ACCESS
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.host import pve_host
-from ansible_collections.twin.datacenter.plugins.module_utils._pve.replication import REPLICATION, item, make
-from ansible_collections.twin.datacenter.plugins.module_utils._pve.resource import Wanted, parse_wanted
-from ansible_collections.twin.datacenter.plugins.module_utils._pve.resource_host import apply, read
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.replication import (
+    REPLICATION,
+    make,
+    parse_jobs,
+)
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.replication_host import read
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.resource_host import apply
 
 OPTIONS = {
     "jobs": {
@@ -115,6 +123,7 @@ OPTIONS = {
         "options": {
             "name": {"type": "str", "required": True},
             "target": {"type": "str"},
+            "source": {"type": "str"},
             "schedule": {"type": "str"},
             "rate": {"type": "float"},
             "disable": {"type": "bool"},
@@ -126,15 +135,7 @@ OPTIONS = {
     **PURGE,
     **ACCESS,
 }
-
-
-def wanted(params: Mapping[str, Any]) -> Wanted:
-    return parse_wanted(REPLICATION, map(item, params["jobs"]), params)
-
-
-SUBJECT = Subject(
-    OPTIONS, wanted, partial(read, REPLICATION), make, partial(apply, REPLICATION), host=pve_host
-)
+SUBJECT = Subject(OPTIONS, parse_jobs, read, make, partial(apply, REPLICATION), host=pve_host)
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ from tests.laws.laws import Case
 
 
 def servers() -> DoubleHost:
-    """A guest on castor with a job to pollux, one on pollux whose job has turned round, one that has none."""
+    """A guest on castor with a job to pollux, one on pollux whose job has turned round, two without."""
     host = DoubleHost()
-    for vmid, node in ((100, "castor"), (101, "pollux"), (102, "castor")):
+    for vmid, node in ((100, "castor"), (101, "pollux"), (102, "castor"), (103, "pollux")):
         host.world.guests[vmid] = Guest(vmid, "lxc", node)
     jobs = host.world.file("replication")
     jobs["100-0"] = {
@@ -60,6 +60,7 @@ CASES = [
         {"name": "101-0", "target": "castor", "schedule": "*/15", "comment": ""},
     ),
     case("turned round with its guest", {"name": "101-0", "target": "pollux", "comment": "still wanted"}),
+    case("new, with its guest away", {"name": "103-0", "source": "castor", "target": "pollux"}),
     case("changed", {"name": "100-0", "schedule": "mon..fri 02:00", "rate": 2.5, "comment": ""}),
     case("kept after all", {"name": "100-1", "disable": False}),
     case(

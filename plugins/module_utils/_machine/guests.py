@@ -245,6 +245,7 @@ def jobs_of(machines: Iterable[Machine], twin: Twin) -> list[dict[str, Any]]:
     return [
         {
             "name": f"{identity.guest_id(twin.name, machine.name)}-0",
+            "source": machine.home,
             "target": next(server for server in twin.servers if server != machine.home),
             "schedule": schedule_of(machine.rpo),
             "comment": f"machine {machine.name}",

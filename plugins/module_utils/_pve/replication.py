@@ -7,13 +7,14 @@ With a job go the copies that it has made, which are the last ones when the gues
 its removal must be allowed. A job that is removed stays until its next run has removed the copies, marked
 with ``remove_job``: such a one counts as gone, and where it is wanted after all the mark is taken off.
 With its guest a job turns round: what was its target becomes its source (PVE::ReplicationConfig of
-pve-guest-common), so that is no drift.
+pve-guest-common), so that is no drift. A new job between two servers is made in the direction that it would
+have by now: PVE refuses one whose target is where its guest is.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._core.plan import Plan
@@ -38,7 +39,7 @@ REPLICATION = Resource(
     update={
         **{key: of for key, of in calls.UPDATE.items() if key not in _INTERNAL},
         "disable": Field("boolean", default=False),
-        "schedule": dataclasses.replace(calls.UPDATE["schedule"], default="*/15"),
+        "schedule": replace(calls.UPDATE["schedule"], default="*/15"),
     },
     create={key: calls.CREATE[key] for key in ("id", "target", "type")},
     undigested=True,
@@ -48,22 +49,68 @@ REPLICATION = Resource(
 )
 
 
-def item(options: Mapping[str, Any]) -> dict[str, Any]:
-    """An item of module pve_replication for `resource.parse_wanted`."""
+@dataclass(frozen=True, slots=True)
+class WantedJobs(Wanted):
+    """The jobs that one task declares.
+
+    :param sources: by the names of jobs, the other one of their two servers.
+    """
+
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def undirected(self, current: Current) -> Iterator[WantedResource]:
+        """Those that are to be made between two servers."""
+        return (
+            item
+            for item in self.items
+            if item.present and item.name in self.sources and item.name not in current.found
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentJobs(Current):
+    """The jobs that there are.
+
+    :param places: by their numbers, the servers of guests, where a job is to be made between two of them.
+    """
+
+    places: Mapping[int, str] = field(default_factory=dict)
+
+
+def parse_jobs(params: Mapping[str, Any]) -> WantedJobs:
+    """The options of module pve_replication; raises as `resource.parse_wanted`."""
+    wanted = engine.parse_wanted(REPLICATION, map(_item, params["jobs"]), params)
+    sources = {job["name"]: job["source"] for job in params["jobs"] if job.get("source")}
+    return WantedJobs(wanted.items, wanted.scope, sources=sources)
+
+
+def guest_of(name: str) -> int:
+    """The number of the guest whose job it is."""
+    return int(name.partition("-")[0])
+
+
+def _item(options: Mapping[str, Any]) -> dict[str, Any]:
     made = REPLICATION.item(options)
     if options.get("state") != "absent":
         made["settings"] |= {"type": "local", "remove_job": None}
     return made
 
 
-def make(current: Current, wanted: Wanted) -> Plan:
+def make(current: CurrentJobs, wanted: WantedJobs) -> Plan:
     """The plan, in which a job that has turned round with its guest is left as it is."""
-    items = tuple(_turned(item, current.found.get(item.name, {})) for item in wanted.items)
-    return engine.make(REPLICATION, current, dataclasses.replace(wanted, items=items))
+    made = {
+        item.name: _to(item, wanted.sources[item.name])
+        for item in wanted.undirected(current)
+        if item.settings.get("target") == current.places.get(guest_of(item.name))
+    }
+    items = (made.get(item.name, _turned(item, current.found.get(item.name, {}))) for item in wanted.items)
+    return engine.make(REPLICATION, current, replace(wanted, items=tuple(items)))
 
 
 def _turned(item: WantedResource, found: Mapping[str, Any]) -> WantedResource:
     target = item.settings.get("target")
-    if target is None or target != found.get("source"):
-        return item
-    return dataclasses.replace(item, settings={**item.settings, "target": found["target"]})
+    return item if target is None or target != found.get("source") else _to(item, found["target"])
+
+
+def _to(item: WantedResource, target: str) -> WantedResource:
+    return replace(item, settings={**item.settings, "target": target})

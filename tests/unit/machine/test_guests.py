@@ -232,7 +232,8 @@ def test_each_machine_is_replicated_to_the_other_server() -> None:
         [parse_machine("web", WEB), parse_machine("gone", {**SSA, "state": "absent"})], parse_twin(TWIN)
     )
     number = identity.guest_id("sio", "web")
-    assert jobs == [{"name": f"{number}-0", "target": "castor", "schedule": "*/7", "comment": "machine web"}]
+    between = {"source": "pollux", "target": "castor"}
+    assert jobs == [{"name": f"{number}-0", **between, "schedule": "*/7", "comment": "machine web"}]
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,31 @@ def test_the_copies_go_only_when_they_are_named(more: Mapping[str, Any]) -> None
     assert host.changes == before
 
 
+def test_a_new_job_leaves_from_where_its_guest_is() -> None:
+    host, job = pair(), {**JOB, "source": "castor"}
+    host.world.guests[100].node = "pollux"
+    host.world.volumes["pollux", DISK] = host.world.volumes.pop(("castor", DISK))
+    announced = run(host, job, check=True).plan.sentences
+    assert announced == run(host, job).plan.sentences
+    assert announced == ["create replication job 100-0 with target castor, schedule */5, type local"]
+    assert host.world.file("replication")["100-0"]["target"] == "castor"
+    assert not run(host, job).plan.changed
+
+
+@pytest.mark.parametrize("job, requests", [("100-0", 1), ("102-0", 2)], ids=["there", "missing"])
+def test_guests_are_asked_for_only_where_a_job_is_missing(job: str, requests: int) -> None:
+    host = servers()
+    run(host, {"name": job, "source": "castor", "target": "pollux"}, check=True)
+    assert len(host.api.log) == requests
+
+
+def test_a_guest_that_is_somewhere_else_keeps_its_target() -> None:
+    host = servers()
+    host.world.guests[102].node = "witness"
+    job = {"name": "102-0", "source": "castor", "target": "pollux"}
+    assert "target pollux" in run(host, job, check=True).plan.sentences[0]
+
+
 def test_another_target_is_another_job() -> None:
     with pytest.raises(Refused, match="has target pollux, which PVE cannot change to witness"):
         run(servers(), {"name": "100-0", "target": "witness"}, check=True)
