@@ -11,7 +11,7 @@ alone: stopped behind its back, it would be started again where it was, or not a
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
@@ -23,7 +23,7 @@ from .._pve.guest_power import Place
 from .._pve.task_host import is_over, last_lines
 from .._pve.tasks import parse_upid
 from .cluster_host import Cluster, ClusterStation, Guest, is_shared
-from .cluster_preflight import Prospect, blockers, sent_of
+from .cluster_preflight import Prospect, blockers, replicated, sent_of
 from .declaration import Machine, from_property
 from .driver import Forecast, Tell, begun, debug, measured, unless_blocked, usual_downtime
 from .host import ANSWER_TIMEOUT, STOP_TIMEOUT
@@ -36,6 +36,8 @@ _PAUSE = 0.5
 _SLICE = 2.0
 _AT_WORK = ("migrate", "shutdown", "stop", "start", "reboot")
 """What tasks of PVE may be at work that a move has begun."""
+_MIGRATING = "migrate"
+"""The lock of a guest while it is moved."""
 _MANAGER = 60
 """How often a manager is looked at that has nothing to do, before it is said to have done nothing."""
 _ROUNDS = 25
@@ -103,13 +105,18 @@ class ClusterDriver:
         return guest
 
     def _wait_for_tasks(self, guest: Guest) -> bool:
-        """Wait for tasks that start, stop or move the guest, whoever began them; whether there were any."""
+        """Wait for what a move has begun, ours or another's; whether there was anything."""
         journal = guest.journal
-        if journal is None or not journal.open:
-            return False
-        nodes = {journal.source, guest.place.node} & cast(Cluster, self._cluster).up
-        params = {"source": "active", "vmid": guest.place.vmid}
-        answers = self.station.api.find_all([(f"nodes/{node}/tasks", params) for node in sorted(nodes)])
+        if journal is not None and journal.open:
+            return self._wait_at({journal.source, guest.place.node}, guest.place)
+        # Its manager may be bringing it here, as one that belongs together with another.
+        return guest.lock == _MIGRATING and self._wait_at({guest.place.node}, guest.place)
+
+    def _wait_at(self, nodes: set[str], place: Place) -> bool:
+        """Wait for tasks that start, stop or move the guest, whoever began them; whether there were any."""
+        up = sorted(nodes & cast(Cluster, self._cluster).up)
+        params = {"source": "active", "vmid": place.vmid}
+        answers = self.station.api.find_all([(f"nodes/{node}/tasks", params) for node in up])
         upids = [
             parse_upid(task["upid"])
             for answer in answers
@@ -188,7 +195,7 @@ class ClusterDriver:
 
     def _unlocked(self, guest: Guest) -> Guest:
         """What has locked it is no longer at work: `look` has waited for that."""
-        if guest.lock != "migrate":
+        if guest.lock != _MIGRATING:
             return guest
         self.station.unlock(guest.place)
         return self.station.find(self.name)
@@ -207,11 +214,10 @@ class ClusterDriver:
         state: Mapping[str, Any] = job
 
         def tried() -> bool:
+            """To be due a job forgets when it was tried last (PVE::ReplicationState::schedule_job_now)."""
             nonlocal state
             state = api.poll(f"{path}/status")
-            return not state.get("pid") and (
-                state.get("last_sync") != job.get("last_sync") or state.get("last_try") != job.get("last_try")
-            )
+            return bool(state.get("last_try")) and not state.get("pid")
 
         guest_power.until(api, tried, f"replication job {job['id']}")
         if state.get("fail_count"):
@@ -252,7 +258,8 @@ class ClusterDriver:
                     f"manager of {place.what}", f"it has not moved it to {journal.target}", "look at its log"
                 )
             station.api.sleep(1.0)
-        # When it stopped is known only now.
+        # When it stopped is known only now. Its lock goes last, after its file has come there.
+        self._wait_at({place.node, journal.target}, place)
         moved = station.find(self.name)
         station.note(replace(journal, stage=Stage.FINAL, stopped=down or began), self._unlocked(moved))
 
@@ -328,13 +335,13 @@ class ClusterDriver:
         machine = station.machine(name)
         sizes = self._sizes(guest, cluster)
         job = self._job(guest)
-        copied = {} if job else sizes
+        copied = {key: size for key, size in sizes.items() if not (job and replicated(guest.config, key))}
         prospect = self._prospect(cluster, guest, target)
         memory = self._memory(cluster, guest, machine)
         unless_blocked(
             name,
             target,
-            blockers(guest.config, guest.volumes, copied, memory, prospect, guest.hastate),
+            blockers(guest.config, guest.volumes, sizes, copied, memory, prospect, guest.hastate),
         )
         needed = sum(copied.values())
         sending = (
@@ -372,11 +379,12 @@ class ClusterDriver:
         asked: list[tuple[str, Mapping[str, Any]]] = [
             (f"{path}/storage", {"enabled": 1}),
             (f"{path}/network", {"type": "any_bridge"}),
+            (f"nodes/{guest.place.node}/network", {"type": "any_bridge"}),
             (f"{path}/status", {}),
         ]
         if guest.place.kind == "qemu":
             asked.append((f"{guest.place.path}/migrate", {"target": target}))
-        storages, bridges, status, *conditions = self.station.api.find_all(asked)
+        storages, there, here, status, *conditions = self.station.api.find_all(asked)
         nodes = cluster.of("node", target)
         running = [
             each
@@ -390,11 +398,15 @@ class ClusterDriver:
             storages={
                 each["storage"]: int(each.get("avail") or 0) for each in storages if each.get("active")
             },
-            bridges=frozenset(each["iface"] for each in bridges),
+            missing_bridges=frozenset(_names(here) - _names(there)),
             memory=int(status["memory"]["total"]),
             promised=sum(int(each.get("maxmem", 0)) for each in running),
             faults=_faults(conditions[0] if conditions else {}, target),
         )
+
+
+def _names(interfaces: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {each["iface"] for each in interfaces}
 
 
 def _sid(place: Place) -> str:

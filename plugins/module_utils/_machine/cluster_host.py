@@ -92,6 +92,14 @@ class Guest:
         return parse_note(self.description, self.name)
 
     @property
+    def is_machine(self) -> bool:
+        """Whether it has a note, be it damaged."""
+        try:
+            return self.note is not None
+        except Refused:
+            return True
+
+    @property
     def journal(self) -> Journal | None:
         """Of the machine's latest move.
 
@@ -174,7 +182,22 @@ class ClusterStation:
         status, resources = self.api.find_all([("cluster/status", {}), ("cluster/resources", {})])
         quorate = all(each.get("quorate") for each in status if each["type"] == "cluster")
         up = {each["name"] for each in status if each["type"] == "node" and each.get("online")}
-        return Cluster(quorate, frozenset(up), tuple(resources))
+        return Cluster(quorate, frozenset(up), tuple(map(self._named, resources)))
+
+    def _named(self, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A resource, and if it is a guest its name: empty for one that has just gone elsewhere.
+
+        Five minutes after a node was last heard of, nothing but numbers is told of its guests (pmxcfs drops
+        what pvestatd has broadcast, and names come from there); their files lie on every node.
+        """
+        if entry["type"] not in _KINDS or "name" in entry:
+            return entry
+        text = self.host.read(_config_path(entry))
+        if text is None:
+            return {**entry, "name": ""}
+        found = dict(re.findall(r"^(\w+): *(.*)$", text.partition("\n[")[0], re.MULTILINE))
+        name = found.get("hostname", found.get("name", f"guest {entry['vmid']}"))
+        return {**entry, "name": name, "template": int(found.get("template", 0))}
 
     def find(self, name: str) -> Guest:
         """The guest of a machine.
@@ -186,7 +209,7 @@ class ClusterStation:
 
     def find_in(self, cluster: Cluster, name: str) -> Guest:
         """The same, of what was seen of the cluster."""
-        named = [each for each in cluster.guests() if each.get("name") == name]
+        named = [each for each in cluster.guests() if each["name"] == name]
         guests = [guest for guest in self._guests(cluster, named) if guest.note]
         if len(guests) > 1:
             numbers = " and ".join(str(guest.place.vmid) for guest in guests)
@@ -221,11 +244,8 @@ class ClusterStation:
 
     def _guest_of_dead(self, entry: Mapping[str, Any]) -> Guest:
         """A guest whose node does not answer: its configuration file lies on every node."""
-        place = _place(entry)
-        path = f"/etc/pve/nodes/{place.node}/{_FOLDERS[place.kind]}/{place.vmid}.conf"
-        return Guest(
-            place, entry["name"], False, config={"description": _described(self.host.read(path) or "")}
-        )
+        text = self.host.read(_config_path(entry)) or ""
+        return Guest(_place(entry), entry["name"], False, config={"description": _described(text)})
 
     def journal(self, name: str) -> Journal | None:
         """The journal of the latest move of a machine.
@@ -239,17 +259,22 @@ class ClusterStation:
         listed = self.host.listing(JOURNALS)
         names = {each.removesuffix(".json") for each in listed if each.endswith(".json") and each[0] != "."}
         cluster = self.cluster()
-        known = {each.get("name") for each in cluster.guests()}
-        over = {name for name in names if name not in known or self._is_over(cluster, name)}
+        known = {each["name"] for each in cluster.guests()}
+        over = {name for name in names if self._is_over(cluster, name)}
         for name in over:
             self.writer.remove(_memory(name))
         names -= over
         if cluster.quorate and self.pair.twin.server not in cluster.up:
-            names |= {each["name"] for each in cluster.guests() if each["node"] == self.server}
+            mine = [each for each in cluster.guests() if each["node"] == self.server]
+            names |= {guest.name for guest in self._guests(cluster, mine) if guest.is_machine}
         return sorted(names & known)
 
     def _is_over(self, cluster: Cluster, name: str) -> bool:
         """Whether a move that this server remembers was closed by the other one, or never begun."""
+        known = {each["name"] for each in cluster.guests()}
+        if name not in known:
+            # One that has no name at this moment may be it.
+            return "" not in known
         try:
             journal = self.find_in(cluster, name).journal
         except Refused:
@@ -443,6 +468,11 @@ def is_shared(cluster: Cluster, volume: str) -> bool:
 def _place(entry: Mapping[str, Any]) -> Place:
     kind, vmid = str(entry["type"]), int(entry["vmid"])
     return Place(entry["node"], kind, vmid, f"{_KINDS[kind]} {entry['name']}")
+
+
+def _config_path(entry: Mapping[str, Any]) -> str:
+    """The file that every node has of a guest (pmxcfs)."""
+    return f"/etc/pve/nodes/{entry['node']}/{_FOLDERS[str(entry['type'])]}/{entry['vmid']}.conf"
 
 
 def _guest_of(entry: Mapping[str, Any], config: Mapping[str, Any], status: Mapping[str, Any]) -> Guest:

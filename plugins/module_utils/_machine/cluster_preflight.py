@@ -22,7 +22,8 @@ class Prospect:
     """What a node has for a guest that may come.
 
     :param storages: by name, the bytes that are free on it; only those that are enabled there.
-    :param bridges: what a card may be plugged into.
+    :param missing_bridges: those that PVE tells of on the server of the guest, and not on this one. It tells
+        only of what stands in /etc/network/interfaces (PVE::INotify), so of none that systemd-networkd made.
     :param memory: bytes of the node; ``promised`` of it to the guests that run there.
     :param faults: what PVE itself says against it.
     """
@@ -30,7 +31,7 @@ class Prospect:
     server: str
     maintenance: bool = False
     storages: Mapping[str, int] = field(default_factory=dict)
-    bridges: frozenset[str] = frozenset()
+    missing_bridges: frozenset[str] = frozenset()
     memory: int = 0
     promised: int = 0
     faults: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ def blockers(
     config: Mapping[str, Any],
     volumes: Mapping[str, str],
     local: Mapping[str, int],
+    copied: Mapping[str, int],
     memory: int,
     target: Prospect,
     hastate: str,
@@ -47,7 +49,8 @@ def blockers(
     """Every reason why a guest cannot move, each as a clause; empty when it can.
 
     :param volumes: its volumes by their keys.
-    :param local: those that would be copied, with their bytes.
+    :param local: those that its node alone has, with their bytes; ``copied``: those of them that no
+        replication keeps on the other one.
     :param memory: bytes that it is promised.
     """
     server = target.server
@@ -60,7 +63,7 @@ def blockers(
         found.append("its manager of high availability is in state error; clear that first")
     found += [
         f"{key} is a device of its server ({value}); map it with module pve_mapping"
-        for key, value in _keys(config, r"(hostpci|usb|serial|parallel|dev)\d+")
+        for key, value in _keys(config, r"(hostpci|usb|serial|parallel)\d+")
         if "mapping=" not in value and not re.search("spice|socket", value)
     ]
     found += [
@@ -79,11 +82,11 @@ def blockers(
         for key, volume in sorted(volumes.items())
         if key in local and re.search(r":base(vol)?-\d+-", volume)
     ]
-    found += _storage_faults(volumes.values(), {volumes[key]: size for key, size in local.items()}, target)
+    found += _storage_faults(volumes.values(), {volumes[key]: size for key, size in copied.items()}, target)
     bridges = {
         name for _key, value in _keys(config, r"net\d+") for name in re.findall("bridge=([^,]+)", value)
     }
-    found += [f"there is no bridge {name} on {server}" for name in sorted(bridges - target.bridges)]
+    found += [f"there is no bridge {name} on {server}" for name in sorted(bridges & target.missing_bridges)]
     if memory + target.promised > target.memory:
         found.append(
             f"memory of {server} is {human_size(target.memory)}, its guests have "
@@ -109,6 +112,11 @@ def _storage_faults(volumes: Collection[str], copied: Mapping[str, int], target:
 
 def _keys(config: Mapping[str, Any], pattern: str) -> list[tuple[str, str]]:
     return [(key, str(config[key])) for key in sorted(config) if re.fullmatch(pattern, key)]
+
+
+def replicated(config: Mapping[str, Any], key: str) -> bool:
+    """Whether a job takes a volume along (PVE::AbstractConfig::get_replicatable_volumes)."""
+    return not re.search(r"media=cdrom|replicate=(0|no|off)", str(config[key]))
 
 
 def sent_of(log: Collection[str]) -> int:

@@ -39,7 +39,7 @@ from aiohttp import web
 from tests.doubles.pve import reality
 from tests.doubles.pve.access import ROOT, User
 from tests.doubles.pve.api import Api, Response
-from tests.doubles.pve.areas import lxc, qemu
+from tests.doubles.pve.areas import lxc, network, qemu
 from tests.doubles.pve.areas.cluster_config import OWN
 from tests.doubles.pve.areas.storage_status import path_of
 from tests.doubles.pve.cli import Output
@@ -213,6 +213,8 @@ class Office:
         """A node that stands alone."""
         world = single(member.name, release=self.release, clock=self.clock)
         world.nodes[member.name].ip = member.addresses[0]
+        # PVE tells only of bridges in /etc/network/interfaces; systemd-networkd makes the lab's.
+        del network.live(world.nodes[member.name])["vmbr0"]
         world.nodes[member.name].pci = [graphics_card(1 + list(self.members).index(member.name))]
         world.access.users[ROOT] = User(password=self.password)
         world.facts["peers"] = Peers(self)

@@ -25,7 +25,9 @@ from ansible_collections.twin.datacenter.plugins.module_utils._machine.journal i
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.move import Done, Relay, Stuck
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.note import split
 from tests.doubles.clusters import Node, two_nodes
+from tests.doubles.pve.areas.network import live
 from tests.doubles.pve.faults import Fault, TaskFault
+from tests.doubles.pve.tasks import Steps, Task
 from tests.doubles.pve_guests import SSA, add_guest
 
 Nodes = tuple[Node, Node]
@@ -340,7 +342,7 @@ def test_the_program_says_what_it_does(tmp_path: Path) -> None:
         "round 1: 2.5 s",
         f"round 2: {lines[-1]['journal']['rounds'][1]['seconds']} s",
     ]
-    assert lines[-1]["end"].startswith("machine ssa is on pollux: 0.")
+    assert lines[-1]["end"].startswith("machine ssa is on pollux")
     assert settled(nodes) == "pollux"
     # Its job has turned round with it.
     job = castor.world.file("replication")["200-0"]
@@ -405,6 +407,124 @@ def test_a_machine_whose_rival_is_there_stays(tmp_path: Path) -> None:
     assert settled(nodes) == "castor"
 
 
+def unlocks_late(node: Node, server: str) -> None:
+    """A migration that has come to its end, but for its lock (PVE::LXC::Migrate::final_cleanup)."""
+    guest = node.guest
+
+    def work(_task: Task) -> Steps:
+        yield 3.0
+        del guest.config["lock"]
+
+    guest.config["lock"] = "migrate"
+    node.world.start(server, "vzmigrate", "200", "root@pam", work)
+
+
+def test_the_manager_has_its_lock_a_little_longer_than_the_file(tmp_path: Path) -> None:
+    nodes = castor, _pollux = two_nodes(str(tmp_path), managed=True)
+    plan = forecast(castor.driver(quiet), "pollux")
+    assert isinstance(plan, Forecast)
+    real, said = castor.api.transport.request, []
+
+    def request(*args: Any) -> Any:
+        before = castor.guest.node
+        answer = real(*args)
+        if before == "castor" and castor.guest.node == "pollux":
+            unlocks_late(castor, "castor")
+        return answer
+
+    castor.api.transport.request = request  # type: ignore[method-assign]
+    assert isinstance(move(castor.driver(lambda text, **_facts: said.append(text)), plan), Done)
+    assert not [text for text in said if "unlock" in text]
+    assert settled(nodes) == "pollux"
+
+
+def test_one_that_its_manager_is_still_bringing_is_waited_for(tmp_path: Path) -> None:
+    """As one that belongs together with another does, which was moved just before."""
+    castor, _pollux = two_nodes(str(tmp_path))
+    unlocks_late(castor, "castor")
+    assert isinstance(moved(castor), Done)
+
+
+@pytest.mark.parametrize("failed", [0, 1])
+def test_what_was_written_lately_is_sent_before_the_stop(tmp_path: Path, failed: int) -> None:
+    castor, _pollux = two_nodes(str(tmp_path))
+    for _hour in range(2):
+        castor.api.sleep(3600)
+        castor.api.get("version")
+    state = castor.world.facts["replication"]["200-0"]
+    assert state["last_sync"]
+    state["fail_count"] = failed
+    began, real, synced = castor.world.clock.now(), castor.api.transport.request, []
+
+    def request(verb: str, path: str, *more: Any) -> Any:
+        if path.endswith("/shutdown"):
+            synced.append(state["last_sync"])
+        return real(verb, path, *more)
+
+    castor.api.transport.request = request  # type: ignore[method-assign]
+    assert isinstance(moved(castor), Done)
+    assert synced[0] > began
+
+
+def test_of_a_server_that_is_long_dead_only_files_tell(tmp_path: Path) -> None:
+    castor, pollux = two_nodes(str(tmp_path))
+    castor.world.local = "pollux"
+    (before,) = pollux.station.info()["machines"]
+    castor.world.nodes["castor"].online = False
+    for _minute in range(10):
+        pollux.api.sleep(60)
+        pollux.api.get("version")
+    assert "name" not in pollux.api.get("cluster/resources", {"type": "vm"})[0]
+    (after,) = pollux.station.info()["machines"]
+    assert (after["name"], after["machine"]) == ("ssa", before["machine"])
+    assert pollux.station.find("ssa").place.node == "castor"
+
+
+def test_a_move_is_remembered_while_the_target_is_long_dead(tmp_path: Path) -> None:
+    nodes = castor, pollux = two_nodes(str(tmp_path))
+    number = 1 + next(
+        number for number, each in enumerate(counted(tmp_path, "container")) if each.endswith("/migrate")
+    )
+    with pytest.raises(Killed):
+        disturbed(nodes, number, killed)
+    castor.api.sleep(10)
+    assert castor.api.get("cluster/status") and castor.guest.node == "pollux"
+    castor.world.nodes["pollux"].online, castor.guest.status = False, "stopped"
+    for _minute in range(10):
+        castor.api.sleep(60)
+        assert castor.twin("resume", "--unattended")[0] == 3
+    assert castor.station.journals() == ["ssa"]
+    pollux.linked = castor.world.nodes["pollux"].online = True
+    assert castor.twin("resume", "--unattended")[0] == 0
+    assert settled(nodes) == "pollux"
+
+
+def test_what_cannot_be_named_now_may_be_what_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    castor, _pollux = two_nodes(str(tmp_path))
+    castor.files["/var/lib/twin/journal/gone.json"] = "{}"
+    castor.world.nodes["pollux"].online = False
+    for _minute in range(10):
+        castor.api.sleep(60)
+        castor.api.get("version")
+    add_guest(castor.world, 201, {**SSA, "hostname": "tap"}, node="pollux")
+    monkeypatch.setattr(castor, "_config", lambda _node, _vmid: None)
+    castor.station.journals()
+    assert "/var/lib/twin/journal/gone.json" in castor.files
+    monkeypatch.undo()
+    castor.station.journals()
+    assert "/var/lib/twin/journal/gone.json" not in castor.files
+
+
+def test_the_timer_minds_machines_alone(tmp_path: Path) -> None:
+    """Other guests have no move that it could go on with."""
+    castor, _pollux = two_nodes(str(tmp_path))
+    add_guest(castor.world, 900, {**SSA, "hostname": "other"}, running=True)
+    castor.world.nodes["pollux"].online = False
+    assert castor.twin("resume", "--unattended") == (0, "")
+
+
 def test_what_the_manager_was_asked_for_cannot_be_taken_back(tmp_path: Path) -> None:
     make = "managed container"
     relocated = [
@@ -421,10 +541,12 @@ def test_what_the_manager_was_asked_for_cannot_be_taken_back(tmp_path: Path) -> 
 SPOILS: dict[str, tuple[Callable[[Node], object], str]] = {
     "locked": (lambda node: node.guest.config.update(lock="backup"), "it is locked (backup)"),
     "maintenance": (lambda node: setattr(node.world.nodes["pollux"], "maintenance", True), "in maintenance"),
-    "device": (lambda node: node.guest.config.update(dev0="/dev/dri/renderD128"), "dev0 is a device of its"),
     "folder": (lambda node: node.guest.config.update(mp3="/srv/x,mp=/x"), "mp3 is a folder of its server"),
     "bridge": (
-        lambda node: node.guest.config.update(net1="name=eth1,bridge=vmbr7"),
+        lambda node: [
+            node.guest.config.update(net1="name=eth1,bridge=vmbr7"),
+            live(node.world.nodes["castor"]).update(vmbr7={"type": "bridge"}),
+        ],
         "there is no bridge vmbr7 on pollux",
     ),
     "storage": (
@@ -465,11 +587,11 @@ def test_what_stands_against_it_is_said_before_anything_is_touched(tmp_path: Pat
 
 def test_all_of_it_is_said_at_once(tmp_path: Path) -> None:
     castor, _pollux = two_nodes(str(tmp_path), replicated=False)
-    for name in ("device", "folder", "bridge", "storage", "memory"):
+    for name in ("folder", "bridge", "storage", "memory"):
         SPOILS[name][0](castor)
     with pytest.raises(Refused) as error:
         forecast(castor.driver(quiet), "pollux")
-    assert len(error.value.facts["blockers"]) == 5
+    assert len(error.value.facts["blockers"]) == 4
 
 
 def test_info(tmp_path: Path) -> None:

@@ -12,13 +12,12 @@ import pytest
 from ansible_collections.twin.datacenter.plugins.module_utils._machine.cluster_preflight import (
     Prospect,
     blockers,
+    replicated,
     sent_of,
 )
 
 GIB = 1024**3
-POLLUX = Prospect(
-    "pollux", storages={"tank": GIB}, bridges=frozenset({"vmbr0"}), memory=4 * GIB, promised=GIB
-)
+POLLUX = Prospect("pollux", storages={"tank": GIB}, memory=4 * GIB, promised=GIB)
 CONFIG = {
     "scsi0": "tank:vm-200-disk-0,size=1G",
     "ide2": "tank:vm-200-cloudinit,media=cdrom",
@@ -38,12 +37,14 @@ def reasons(
     local: dict[str, int] | None = None,
     hastate: str = "",
     memory: int = GIB,
+    job: bool = False,
     **other: Any,
 ) -> list[str]:
     """What stands against a move of a guest against whose move nothing stands but what is given."""
     target = dataclasses.replace(POLLUX, **other)
     config, volumes, local = CONFIG | (config or {}), VOLUMES | (volumes or {}), LOCAL | (local or {})
-    return blockers(config, volumes, local, memory, target, hastate)
+    copied = {key: size for key, size in local.items() if not (job and replicated(config, key))}
+    return blockers(config, volumes, local, copied, memory, target, hastate)
 
 
 def test_nothing_stands_against_what_both_servers_have() -> None:
@@ -78,7 +79,7 @@ def test_nothing_stands_against_what_both_servers_have() -> None:
             "scsi0 is a linked clone (tank:base-900-disk-0/vm-200-disk-0), which cannot leave its template; "
             "make a full clone of it",
         ),
-        ({"bridges": frozenset()}, "there is no bridge vmbr0 on pollux"),
+        ({"missing_bridges": frozenset({"vmbr0", "vmbr1"})}, "there is no bridge vmbr0 on pollux"),
         ({"storages": {}}, "there is no storage tank on pollux"),
         ({"local": {"scsi0": GIB}}, "storage tank of pollux has 1G free, up to 1G would be sent"),
         (
@@ -90,6 +91,32 @@ def test_nothing_stands_against_what_both_servers_have() -> None:
 )
 def test_each_reason_is_said(given: dict[str, Any], reason: str) -> None:
     assert reasons(**given) == [reason]
+
+
+@pytest.mark.parametrize("key", ["scsi1", "mp2"])
+def test_a_job_takes_along_what_it_may(key: str) -> None:
+    config = {key: "tank:vm-200-disk-1,size=2G"}
+    given: dict[str, Any] = {"volumes": {key: "tank:vm-200-disk-1"}, "local": {key: 2 * GIB}}
+    assert len(reasons(config=config, **given)) == 1
+    assert reasons(config=config, job=True, **given) == []
+    config[key] += ",replicate=0"
+    said = ["storage tank of pollux has 1G free, up to 2G would be sent"]
+    assert reasons(config=config, job=True, **given) == said
+
+
+def test_a_job_helps_neither_media_nor_clones() -> None:
+    found = reasons(
+        job=True,
+        config={"ide3": "tank:iso/debian.iso,media=cdrom"},
+        volumes={"ide3": "tank:iso/debian.iso", "scsi0": "tank:base-900-disk-0/vm-200-disk-0"},
+        local={"ide3": 0},
+    )
+    assert [reason.partition(" ")[0] for reason in found] == ["ide3", "scsi0"]
+
+
+def test_a_file_of_devices_is_no_reason() -> None:
+    """Both servers have the same; PVE looks for it when the container starts."""
+    assert reasons(config={"dev0": "/dev/dri/renderD128"}) == []
 
 
 def test_the_estimates_of_all_streams_are_added() -> None:

@@ -10,18 +10,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.doubles.pve.api import Call, handles
+from tests.doubles.pve.api import Call, daemon, handles
 from tests.doubles.pve.areas import lxc, qemu
 from tests.doubles.pve.areas.nodes import load
 from tests.doubles.pve.areas.storage_status import space
 from tests.doubles.pve.errors import parameter
-from tests.doubles.pve.world import Guest
+from tests.doubles.pve.world import Guest, World
 
 SUBDIRECTORIES = (
     "acme backup backup-info bulk-action ceph config firewall ha jobs log mapping metrics notifications "
     "nextid options "
     "qemu replication resources status tasks sdn"
 )
+
+
+REMEMBERED = 300.0
+"""Seconds for which pmxcfs keeps what a node has broadcast of its guests (status.c, rrd_entry_is_old)."""
+
+
+@daemon
+def hear(world: World) -> None:
+    """Notes since when a node is silent."""
+    silent = world.facts.setdefault("silent", {})
+    for node in world.nodes.values():
+        if node.online:
+            silent.pop(node.name, None)
+        else:
+            silent.setdefault(node.name, world.clock.now())
 
 
 @handles("GET", "/cluster")
@@ -97,6 +112,9 @@ def guest_entry(call: Call, guest: Guest) -> dict[str, Any]:
         kept = ("cpu", "disk", "maxdisk", "maxmem", "mem", "netin", "netout", "uptime", "lock", "tags")
         entry |= {key: use[key] for key in kept if key in use}
         entry |= {"maxcpu": use["cpus"], "memhost": use.get("memhost", 0), "diskread": 0, "diskwrite": 0}
+    elif world.clock.now() - world.facts["silent"][guest.node] > REMEMBERED:
+        # Names come with the usage (PVE::API2Tools::extract_vm_stats).
+        del entry["name"], entry["template"]
     pool = world.access.pool_of(guest.vmid)
     if pool:
         entry["pool"] = pool

@@ -127,7 +127,7 @@ def state_of(world: World, name: str) -> dict[str, Any]:
 def status(world: World, name: str) -> dict[str, Any]:
     job, state = world.file(FILE)[name], state_of(world, name)
     kind = {"vmtype": guest_of(world, name).kind}
-    told = {key: value for key, value in state.items() if key not in ("log", "asked")}
+    told = {key: value for key, value in state.items() if key != "log"}
     return {**shown(name, job), **kind, **told, "next_sync": next_sync(job, state)}
 
 
@@ -137,7 +137,7 @@ def next_sync(job: dict[str, Any], state: dict[str, Any]) -> int:
         return int(state["last_try"] + min(state["fail_count"] * 300, 1800))
     found = re.fullmatch(r"\*/(\d+)", job.get("schedule", DEFAULT_SCHEDULE))
     pace = int(found[1]) * 60 if found else 86400
-    return int(state["last_sync"] // pace + 1) * pace
+    return int(state["last_try"] // pace + 1) * pace
 
 
 @handles("GET", "/nodes/{node}/replication")
@@ -172,7 +172,7 @@ def read_log(call: Call) -> Any:
 @handles("POST", "/nodes/{node}/replication/{id}/schedule_now")
 def schedule_now(call: Call) -> Any:
     job_of(call.world, call["id"])
-    state_of(call.world, call["id"])["asked"] = True
+    state_of(call.world, call["id"])["last_try"] = 0
     return ""
 
 
@@ -202,9 +202,7 @@ def run_jobs(world: World) -> None:
         if guest is None or not world.nodes[guest.node].online:
             continue
         turn_replication(world, guest)
-        if job.get("remove_job") or (
-            not job.get("disable") and (state.get("asked") or next_sync(job, state) <= now)
-        ):
+        if job.get("remove_job") or (not job.get("disable") and next_sync(job, state) <= now):
             run_job(world, name, job, state, now)
 
 
@@ -217,7 +215,6 @@ def run_job(world: World, name: str, job: dict[str, Any], state: dict[str, Any],
         del world.file(FILE)[name]
         world.facts[FILE].pop(name, None)
         return
-    state.pop("asked", None)
     state["last_try"] = int(now)
     state["log"] = [f"{name}: start replication job"]
     if not world.nodes[job["target"]].online:
