@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.twin.datacenter.plugins.module_utils._machine import identity
 from tests.integration.test_playbooks import ROOT, SERVERS, Pair
@@ -97,6 +98,16 @@ def test_the_cluster_has_three_votes_and_the_pool_of_both(pair: Cluster) -> None
     assert "Total votes:      3" in pair.sh("castor", "pvecm status")
     (tank,) = [each for each in pair.ask("/storage") if each["storage"] == "tank"]
     assert (tank["type"], tank["pool"]) == ("zfspool", "tank/machines")
+
+
+def test_a_witness_that_is_not_there_is_refused(pair: Cluster) -> None:
+    twin = yaml.safe_load((pair.inventory / "group_vars/all/twin.yml").read_text())["twin"]
+    refused = pair.play("site", "--check", "-e", json.dumps({"twin": {**twin, "witness": "arbiter"}}))
+    assert refused.rc != 0
+    assert (
+        "witness arbiter of twin is not in the inventory; add it to group witnesses, with ansible_host."
+        in (refused.said)
+    )
 
 
 def test_each_guest_is_of_its_kind(pair: Cluster) -> None:
