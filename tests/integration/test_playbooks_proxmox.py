@@ -104,10 +104,7 @@ def test_a_witness_that_is_not_there_is_refused(pair: Cluster) -> None:
     twin = yaml.safe_load((pair.inventory / "group_vars/all/twin.yml").read_text())["twin"]
     refused = pair.play("site", "--check", "-e", json.dumps({"twin": {**twin, "witness": "arbiter"}}))
     assert refused.rc != 0
-    assert (
-        "witness arbiter of twin is not in the inventory; add it to group witnesses, with ansible_host."
-        in (refused.said)
-    )
+    assert "witness arbiter of twin is not in the inventory; add it to group witnesses" in refused.said
 
 
 def test_each_guest_is_of_its_kind(pair: Cluster) -> None:

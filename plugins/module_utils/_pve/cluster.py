@@ -226,6 +226,16 @@ def _faults_of_member(current: Current, wanted: Wanted) -> Iterator[str]:
     if current.peer is not None and current.peer.cluster != view.cluster:
         is_in = f"is in cluster {current.peer.cluster}" if current.peer.cluster else "stands alone"
         yield f"node {current.peer.local} {is_in}, while node {view.local} is in cluster {view.cluster}"
+    elif current.peer is not None and not view.busy and _apart(view, current.peer):
+        yield (
+            f"nodes {view.local} and {current.peer.local} are in two clusters of the same name, "
+            f"{view.cluster}; install anew the one of them that has no guests, and let it join the other"
+        )
+
+
+def _apart(view: View, theirs: View) -> bool:
+    """Whether one does not know the other. A node that was made anew may still be known by its old self."""
+    return view.local not in theirs.members or theirs.local not in view.members
 
 
 def _faults_of_stranger(current: Current, wanted: Wanted) -> Iterator[str]:

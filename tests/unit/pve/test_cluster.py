@@ -143,6 +143,21 @@ def test_two_clusters_are_not_made_one() -> None:
     assert says in refused(JOINED, host, links=[])
 
 
+def test_two_clusters_of_one_name_are_two() -> None:
+    """As when a server was installed anew and made a cluster, in place of joining the one that lived."""
+    host = JOINED.host()
+    world_of(host).cluster = "twin"
+    world_of(host).nodes["pollux"].facts["links"] = list(JOINED.params["links"])
+    says = (
+        "nodes pollux and castor are in two clusters of the same name, twin; install anew the one of them "
+        "that has no guests, and let it join the other"
+    )
+    assert says in refused(JOINED, host)
+    # Its old self is still known there.
+    peer_of(host).nodes["pollux"] = Node("pollux", 2, "192.0.2.12", online=False)
+    assert says in refused(JOINED, host)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
