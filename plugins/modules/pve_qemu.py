@@ -29,7 +29,8 @@ description:
     the keys of these kinds; C(VM.PowerMgmt) to start and stop; C(VM.Migrate) to move;
     C(VM.Snapshot) for snapshots; C(VM.Backup) to make one from a backup; C(Datastore.AllocateSpace) on
     C(/storage/NAME) for disks, C(Datastore.Audit) there for images; C(SDN.Use) on
-    C(/sdn/zones/localnetwork/BRIDGE) for cards."
+    C(/sdn/zones/localnetwork/BRIDGE) for cards; C(Mapping.Use) on C(/mapping/pci/NAME) or
+    C(/mapping/usb/NAME) for devices by their mappings."
   - Only root with a password, never a token, can set C(args) and devices of the node that have no mapping.
     Proxmox VE says so when it is tried.
   - What changes of cloud-init is seen inside when the machine starts the next time.

@@ -15,7 +15,8 @@ description:
     and again, so that it can be moved there in seconds, or recovered there as it was at the last run.
   - All disks must lie on ZFS, under a storage that has the same name on both servers.
   - When the guest moves to the target, its job turns round. That is what was asked for, not a change.
-  - Needs the privileges C(VM.Audit) and C(VM.Replicate) on C(/vms/NUMBER).
+  - Needs the privileges C(VM.Audit) and C(VM.Replicate) on C(/vms/NUMBER). Proxmox VE 8 does not know
+    the latter, and wants V(Datastore.Allocate) on V(/storage).
 options:
   jobs:
     description: The jobs.

@@ -115,6 +115,12 @@ def with_medium() -> DoubleHost:
     return machine(ide0=f"{ISO},media=cdrom")
 
 
+def with_mapping() -> DoubleHost:
+    host = machine(running=False)
+    host.world.file("mapping/pci")["t4"] = {"map": ["node=castor,path=0000:01:00.0,id=10de:1eb8"]}
+    return host
+
+
 CASES = [
     case("new", house, {"name": "new", **NEW}),
     case("new beside an old one", machine, {"name": "new", **NEW, "state": "present"}, web(state="stopped")),
@@ -142,6 +148,7 @@ CASES = [
     case("options of a disk", machine, web(disks={"scsi0": {"backup": False}})),
     case("medium put in", machine, web(disks={"ide0": {"volume": ISO, "media": "cdrom"}})),
     case("medium taken out", with_medium, web(disks={"ide0": {"volume": "none", "media": "cdrom"}})),
+    case("device by its mapping", with_mapping, web(config={"hostpci0": {"mapping": "t4"}}, state="stopped")),
     case("cloned", templates, {"name": "new", **CLONE}),
     case(
         "cloned in full",

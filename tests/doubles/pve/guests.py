@@ -222,6 +222,8 @@ def require_config_permissions(
             call.demand(f"/vms/{guest.vmid}", privilege)
         if re.fullmatch(r"net\d+", key) and value:
             require_bridge(call, pairs(value))
+        if device := re.fullmatch(r"(?:host)?(pci|usb)\d+", key):
+            require_mapping(call, device[1], str(guest.config.get(key, "")), value)
 
 
 def require_allocation(call: Call, vmid: int, pool: str | None) -> None:
@@ -239,6 +241,13 @@ def require_bridge(call: Call, net: dict[str, str]) -> None:
     if "bridge" in net:
         vlan = f"/{net['tag']}" if "tag" in net else ""
         call.demand(f"/sdn/zones/localnetwork/{net['bridge']}{vlan}", "SDN.Use")
+
+
+def require_mapping(call: Call, kind: str, *values: str) -> None:
+    """Who passes a mapped device through, or takes it away, may use the mapping (PVE::API2::Qemu)."""
+    for value in values:
+        if mapping := pairs(value).get("mapping"):
+            call.demand(f"/mapping/{kind}/{mapping}", "Mapping.Use")
 
 
 def vm_option(guest: Guest, key: str, value: str, removal: bool) -> str | None:

@@ -274,6 +274,7 @@ COMMON = (
     "VM.Config.Disk VM.Config.CPU VM.Config.Memory VM.Config.Network VM.Config.Options"
 )
 PRIVILEGES = {"lxc": COMMON, "qemu": f"{COMMON} VM.Config.HWType VM.Config.CDROM VM.Config.Cloudinit"}
+MAPPINGS: dict[str, dict[str, str]] = {"lxc": {}, "qemu": {"/mapping": "Mapping.Use"}}
 TOKEN = "guests@pve!ansible"
 
 
@@ -285,6 +286,7 @@ def least(host: DoubleHost, kind: str) -> DoubleHost:
         "/vms": PRIVILEGES[kind],
         "/storage": "Datastore.AllocateSpace Datastore.Audit",
         "/sdn": "SDN.Use",
+        **MAPPINGS[kind],
     }
     for path, privileges in roles.items():
         access.roles[path] = set(privileges.split())
@@ -312,7 +314,8 @@ def test_the_documented_privileges_suffice(case: laws.Case) -> None:
 def test_these_privileges_are_the_documented_ones(module: Any) -> None:
     documented = set(re.findall(r"C\(([A-Z][A-Za-z]+\.[A-Za-z.]+)\)", module.DOCUMENTATION))
     kind = "lxc" if module is pve_lxc else "qemu"
-    assert documented == {*PRIVILEGES[kind].split(), "Datastore.AllocateSpace", "Datastore.Audit", "SDN.Use"}
+    common = {"Datastore.AllocateSpace", "Datastore.Audit", "SDN.Use"}
+    assert documented == {*PRIVILEGES[kind].split(), *common, *MAPPINGS[kind].values()}
 
 
 def test_what_only_root_may_do_is_said() -> None:

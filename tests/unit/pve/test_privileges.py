@@ -17,18 +17,23 @@ import pytest
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._pve import info
 from ansible_collections.twin.datacenter.plugins.modules import pve_lxc_info, pve_qemu_info
+from tests.doubles.pve.clock import StillClock
+from tests.doubles.pve.world import Guest, pair
 from tests.doubles.pve_guests import container, machine
 from tests.doubles.pve_host import DoubleHost
-from tests.laws import laws
+from tests.laws import cases_pve_replication, laws
 from tests.unit.pve import test_guests, test_resources
 from tests.unit.pve.test_resources import as_user
 
-HOWTO = (Path(__file__).parents[3] / "docs/howto/proxmox.md").read_text()
+HOWTO, GUESTS, SITE = (
+    (Path(__file__).parents[3] / "docs/howto" / f"{name}.md").read_text()
+    for name in ("proxmox", "proxmox-guests", "proxmox-site")
+)
 STORAGES = {"/storage": "Datastore.AllocateSpace Datastore.Audit", "/sdn": "SDN.Use"}
 RIGHTS: Mapping[str, Mapping[str, str]] = {
     **test_resources.RIGHTS,
     "pve_lxc": {"/vms": test_guests.PRIVILEGES["lxc"], **STORAGES},
-    "pve_qemu": {"/vms": test_guests.PRIVILEGES["qemu"], **STORAGES},
+    "pve_qemu": {"/vms": test_guests.PRIVILEGES["qemu"], **STORAGES, **test_guests.MAPPINGS["qemu"]},
 }
 CASES = [*test_resources.CASES, *test_guests.CASES]
 FOR_OTHERS = {
@@ -59,6 +64,29 @@ def test_they_are_documented_with_the_module(module: str) -> None:
 def test_they_are_in_the_table_of_the_guide(module: str) -> None:
     (row,) = [line for line in HOWTO.splitlines() if line.startswith("| `") and f"`{module}`" in line]
     assert set(PRIVILEGE.findall(row)) == words_of(RIGHTS[module])
+
+
+def test_the_role_of_the_guide_for_guests_has_those_of_both_modules() -> None:
+    (role,) = re.findall(r'role add TwinGuests --privs "([^"]+)"', GUESTS)
+    assert set(PRIVILEGE.findall(role)) == words_of(RIGHTS["pve_lxc"]) | words_of(RIGHTS["pve_qemu"])
+
+
+def test_the_role_of_the_guide_for_a_site_has_those_of_all_that_machines_and_replication_need() -> None:
+    (role,) = re.findall(r'role add TwinSite --privs "([^"]+)"', SITE)
+    modules = ("pve_mapping", "pve_lxc", "pve_qemu", "pve_ha_resource", "pve_ha_rule", "pve_replication")
+    assert set(PRIVILEGE.findall(role)) == {word for module in modules for word in words_of(RIGHTS[module])}
+
+
+def test_release_8_has_another_privilege_for_replication() -> None:
+    """As the guide says."""
+    host = DoubleHost(pair(release="8.4", clock=StillClock()))
+    host.world.guests[100] = Guest(100, "lxc", "castor")
+    case = cases_pve_replication.case("x", {"name": "100-0", "target": "pollux"})
+    poor = as_user(host, **{"/vms": "VM.Audit"})
+    with pytest.raises(TwinError, match="a role with Datastore.Allocate on /storage"):
+        laws.run(case, poor)
+    laws.run(case, as_user(host, **{"/vms": "VM.Audit", "/storage": "Datastore.Allocate"}))
+    assert "100-0" in host.world.file("replication")
 
 
 def without(rights: Mapping[str, str], path: str, privilege: str) -> dict[str, str]:
