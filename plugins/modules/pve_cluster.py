@@ -17,7 +17,7 @@ description:
     cluster has a quorum.
   - A server that is in another cluster, one with guests that is to join, and links other than those that it
     has are refused before anything is touched. So are a wrong fingerprint, a wrong password, and a peer that
-    is in another cluster or in none.
+    is in another cluster, if only of the same name, or in none.
   - A server that joins gets another certificate, signed by the cluster. The peer, which is trusted by its
     fingerprint, tells the new one; it is returned, for O(fingerprint) from then on.
   - With O(state=absent) it takes O(node) out of the cluster. That server must be off, and must be installed
