@@ -26,7 +26,8 @@ description:
     one; C(VM.Allocate) to make, remove, convert one; C(VM.Clone) on what is cloned;
     C(VM.Config.Disk), C(VM.Config.CPU), C(VM.Config.Memory), C(VM.Config.Network), C(VM.Config.Options) for
     the keys of these kinds; C(VM.PowerMgmt) to start and stop; C(VM.Migrate) to move;
-    C(VM.Snapshot) for snapshots; C(VM.Backup) to make one from a backup; C(Datastore.AllocateSpace) on
+    C(VM.Snapshot) for snapshots; C(VM.Backup) to make one from a backup;
+    C(VM.Replicate) to remove one that is replicated; C(Datastore.AllocateSpace) on
     C(/storage/NAME) for disks, C(Datastore.Audit) there for templates; C(SDN.Use) on
     C(/sdn/zones/localnetwork/BRIDGE) for cards."
   - Only root with a password, never a token, can set features other than C(nesting), folders of the node as
@@ -58,8 +59,10 @@ options:
           - V(stopped) asks its system to halt, and ends it after O(guests[].timeout).
           - V(restarted) restarts it in every run.
           - V(template) makes a template of it, from which others are cloned and which never runs again.
-          - V(absent) stops and removes it with its disks, and takes it out of backup jobs, replication and
-            high availability. Its name must stand in O(allow_destroy).
+          - V(absent) stops and removes it with its disks, and takes it out of backup jobs and high
+            availability. Its name must stand in O(allow_destroy).
+          - The copies that its replication jobs have made go first, by the next run of these jobs, which is
+            waited for. One that has copies on a node that is not up is refused.
         type: str
         choices: [present, started, stopped, restarted, template, absent]
         default: started

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from .pve.clock import StillClock
@@ -93,6 +94,21 @@ def add_guest(
             )
             add_volume(world, node, volume, "rootdir" if kind == "lxc" else "images", size, vmid)
     return guest
+
+
+def replicate(world: World, vmid: int, target: str = "pollux", **job: Any) -> None:
+    """Gives a guest a replication job, which has run: its volumes are on the target too."""
+    source = world.guests[vmid].node
+    world.file("replication")[f"{vmid}-0"] = {"type": "local", "source": source, "target": target, **job}
+    for volume in [each for (at, _volid), each in world.volumes.items() if (at, each.vmid) == (source, vmid)]:
+        world.volumes[target, volume.volid] = replace(volume)
+
+
+def copies(world: World, vmid: int, node: str = "pollux") -> list[str]:
+    """The volumes of a guest that a node has."""
+    return [
+        volume.volid for (at, _volid), volume in world.volumes.items() if (at, volume.vmid) == (node, vmid)
+    ]
 
 
 def renumbered(config: dict[str, Any], old: int, new: int, name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.note import Note, print_note
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.task_host import run_task
 from ansible_collections.twin.datacenter.plugins.modules.pve_lxc_info import read_info
-from tests.doubles.pve_guests import ARCHIVE, SSA, add_guest, container, house, renumbered
+from tests.doubles.pve_guests import ARCHIVE, SSA, add_guest, container, house, renumbered, replicate
 from tests.doubles.pve_host import DoubleHost
 from tests.laws.laws import CANARY, Case
 
@@ -51,6 +51,12 @@ def noted() -> DoubleHost:
     """With what is kept of a machine below what people wrote."""
     host = container()
     host.world.guests[200].config["description"] = f"our ssa\n\n{print_note(NOTE)}\n"
+    return host
+
+
+def replicated(**job: Any) -> DoubleHost:
+    host = container()
+    replicate(host.world, 200, **job)
     return host
 
 
@@ -183,6 +189,13 @@ CASES = [
     case("restarted", container, ssa(state="restarted")),
     case("restarted from stopped", lambda: container(running=False), ssa(state="restarted")),
     case("absent", container, ssa(state="absent"), allow_destroy=["ssa"]),
+    case("absent with its copies", replicated, ssa(state="absent"), allow_destroy=["ssa"]),
+    case(
+        "absent with the copies of a job that rests",
+        lambda: replicated(disable=1),
+        ssa(state="absent"),
+        allow_destroy=["ssa"],
+    ),
     case("absent and never there", house, ssa(state="absent")),
     case(
         "purge",

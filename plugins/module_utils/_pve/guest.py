@@ -177,6 +177,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """A replication job of a guest, and the node that has its copies."""
+
+    name: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """A guest as it is.
 
@@ -188,6 +196,7 @@ class Found:
     :param snapshots: their names, where they are asked for.
     :param faults: why the node that is wanted cannot take it.
     :param local: whether it has disks that only its node has.
+    :param jobs: its replication, where it is to go.
     """
 
     vmid: int
@@ -203,6 +212,7 @@ class Found:
     snapshots: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     local: bool = False
+    jobs: tuple[Job, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@
 
 For N guests it asks N + 1 times, and once more for each node on which they are: the list of the cluster,
 which knows where a guest is; that of the node, which alone tells at once what runs; and of each guest its
-configuration with what waits for a start (``pending``).
+configuration with what waits for a start (``pending``). Where one is to go it asks for replication jobs too.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -27,6 +27,7 @@ from .guest import (
     Entry,
     Found,
     Guest,
+    Job,
     Kind,
     Partly,
     Wanted,
@@ -49,6 +50,7 @@ _WORKERS = frozenset({
     "qmcreate", "qmrestore", "qmclone", "qmigrate", "qmsnapshot", "qmdelsnapshot", "qmmove",
 })  # fmt: skip
 """Types of the tasks that hold them."""
+_JOBS = "cluster/replication"
 
 
 # -- reading
@@ -74,6 +76,8 @@ def read(host: PveReader, wanted: Wanted) -> Cluster:
     if _wait_for_disks(host, wanted, cluster, found):
         found = _found(host, wanted.kind, entries)
     found |= _details(host, wanted, cluster, found)
+    if wanted.scope is not None or any(_leaving(wanted, cluster)):
+        found = _with_jobs(host, found)
     new = [guest for guest in wanted.guests if not cluster.named(guest) and guest.state != "absent"]
     return replace(
         cluster,
@@ -214,6 +218,23 @@ def _details(
         else:
             result[vmid] = replace(now, **_carried(answer or {}, params["target"]))
     return result
+
+
+def _leaving(wanted: Wanted, cluster: Cluster) -> Iterator[Entry]:
+    for guest in wanted.guests:
+        if guest.state == "absent":
+            yield from cluster.named(guest)
+
+
+def _with_jobs(host: PveReader, found: Mapping[int, Found]) -> dict[int, Found]:
+    jobs: dict[int, list[Job]] = {}
+    for item in host.get(_JOBS):
+        guest = found.get(int(item["guest"]))
+        if guest is not None:
+            # It turns round with its guest, but only when it runs next.
+            target = item["source"] if item["target"] == guest.node else item["target"]
+            jobs.setdefault(guest.vmid, []).append(Job(item["id"], target))
+    return {vmid: replace(guest, jobs=tuple(jobs.get(vmid, ()))) for vmid, guest in found.items()}
 
 
 def _carried(answer: Mapping[str, Any], target: str) -> dict[str, Any]:
@@ -402,10 +423,49 @@ def _forget(host: PveHost, kind: Kind, args: Mapping[str, Any]) -> dict[str, Any
     return run_task(host, f"{_path(args, kind)}/snapshot/{args['name']}", method="DELETE")
 
 
+def _forsake(host: PveHost, kind: Kind, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Have a replication job take its copies away, and wait until it has.
+
+    A guest that is destroyed takes its jobs out of the configuration, marked ones too, and no copy goes.
+    """
+    guest, name = _place(args, kind), args["job"]
+
+    def job() -> Mapping[str, Any] | None:
+        return next((each for each in host.poll(_JOBS) if each["id"] == name), None)
+
+    now = job()
+    if now is None:
+        return {}
+    if now.get("remove_job") != "full":
+        host.delete(f"{_JOBS}/{name}")
+    if now.get("disable"):
+        # Such a one never runs, not even to go.
+        host.put(f"{_JOBS}/{name}", {"disable": 0})
+    try:
+        until(host, lambda: job() is None, f"replication job {name} to take its copies away")
+    except TwinError as error:
+        why = "; ".join(filter(None, (error.answered, _fault_of_job(host, guest.node, name))))
+        raise TwinError(
+            f"remove the copies of {guest.what} on {args['target']}",
+            f"replication job {name} is not gone ({why})",
+            f"{guest.what} is left as it is; run again once {args['target']} answers {guest.node}",
+            **error.facts,
+        ) from error
+    return {}
+
+
+def _fault_of_job(host: PveReader, node: str, name: str) -> str:
+    """What its latest run has failed of; empty where nobody can tell."""
+    try:
+        return str(host.get(f"nodes/{node}/replication/{name}/status").get("error") or "")
+    except TwinError:
+        return ""
+
+
 def _remove(host: PveHost, kind: Kind, args: Mapping[str, Any]) -> dict[str, Any]:
     path = _path(args, kind)
     try:
-        # Whoever gets its number next must not inherit its backup jobs, replication and rules.
+        # Whoever gets its number next must not inherit its backup jobs and rules.
         return run_task(host, path, {"purge": 1}, method="DELETE")
     except ApiError:
         if host.find(f"{path}/status/current") is not None:
@@ -429,6 +489,7 @@ _VERBS: Mapping[str, Callable[[PveHost, Kind, Mapping[str, Any]], dict[str, Any]
     "template": _template,
     "snapshot": _snapshot,
     "forget": _forget,
+    "forsake": _forsake,
     "remove": _remove,
 }
 

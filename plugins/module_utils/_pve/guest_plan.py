@@ -135,6 +135,15 @@ class _Item:
             yield self._step("template", f"make {self.what} a template", effect=Effect.RECREATE)
 
     def _removal(self) -> Iterator[Step]:
+        # First of all, for what takes copies away is a job that runs while its guest is there.
+        for job in self.now.jobs:
+            yield self._step(
+                "forsake",
+                f"remove the copies of {self.what} on {job.target} (replication job {job.name})",
+                destroys=(self.guest.label,),
+                job=job.name,
+                target=job.target,
+            )
         if self.now.running:
             yield self._stop()
         yield self._step(
@@ -552,6 +561,12 @@ class _Item:
                 yield f"{self.what} is protected; set its protection to false first"
             if not self.new and self.now.lock:
                 yield self._locked()
+            for job in self.now.jobs:
+                if job.target not in self.cluster.nodes:
+                    yield (
+                        f"{self.what} has copies on {job.target}, which is not up; remove it once that is, "
+                        f"or give them up by 'pvesr delete {job.name} --force' on {self.node}"
+                    )
         elif self.new:
             yield from self._faults_of_new()
         elif self.now.lock == "create":

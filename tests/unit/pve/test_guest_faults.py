@@ -53,6 +53,7 @@ CASES = {
         "stopped",
         "template",
         "absent",
+        "absent with its copies",
     )
 }
 

@@ -21,9 +21,11 @@ from tests.doubles.pve_guests import (
     WEB,
     add_guest,
     container,
+    copies,
     house,
     machine,
     renumbered,
+    replicate,
 )
 from tests.doubles.pve_host import DoubleHost
 from tests.laws import cases_pve_lxc, cases_pve_qemu, laws
@@ -267,10 +269,108 @@ def test_what_is_refused_writes_nothing() -> None:
     assert not host.changes
 
 
+# -- copies
+
+
+GONE = {"name": "ssa", "state": "absent"}
+REMOVED = [
+    "remove the copies of container ssa on pollux (replication job 200-0)",
+    "stop container ssa",
+    "remove container ssa (200) from castor with its disks",
+]
+
+
+@pytest.mark.parametrize(
+    "job",
+    [{}, {"disable": 1}, {"remove_job": "full"}, {"remove_job": "local"}],
+    ids=["works", "rests", "goes", "goes without its copies"],
+)
+def test_a_guest_goes_with_its_copies(job: dict[str, Any]) -> None:
+    """By itself Proxmox VE forgets the job of a guest that is destroyed, and leaves its copies for ever."""
+    host = container()
+    replicate(host.world, 200, **job)
+    assert copies(host.world, 200)
+    with pytest.raises(Refused, match="may lose the data of ssa"):
+        apply(host, GONE)
+    assert apply(host, GONE, check=True, allow_destroy=["ssa"]).plan.sentences == REMOVED
+    assert copies(host.world, 200)
+    assert apply(host, GONE, allow_destroy=["ssa"]).plan.sentences == REMOVED
+    assert not copies(host.world, 200)
+    assert not copies(host.world, 200, "castor")
+    assert host.world.file("replication") == {}
+    assert not apply(host, GONE).plan.changed
+
+
+def test_the_copies_of_others_stay() -> None:
+    host = container()
+    add_guest(host.world, 201, renumbered(SSA, 200, 201, "db"))
+    replicate(host.world, 200)
+    replicate(host.world, 201)
+    before = copies(host.world, 201)
+    apply(host, GONE, allow_destroy=["ssa"])
+    assert copies(host.world, 201) == before
+    assert list(host.world.file("replication")) == ["201-0"]
+
+
+def test_what_is_purged_goes_with_its_copies() -> None:
+    host = container()
+    replicate(host.world, 200)
+    apply(host, purge=True, scope="s*", allow_destroy=["ssa"])
+    assert not copies(host.world, 200)
+
+
+def test_a_guest_that_has_changed_its_node_has_its_copies_where_it_came_from() -> None:
+    host = container()
+    replicate(host.world, 200)
+    host.world.guests[200].node = "pollux"
+    apply(host, GONE, allow_destroy=["ssa"])
+    assert not copies(host.world, 200, "castor")
+    assert not copies(host.world, 200, "pollux")
+
+
+def test_a_guest_whose_copies_cannot_be_reached_is_left_as_it_is() -> None:
+    host = container()
+    replicate(host.world, 200)
+    host.world.nodes["pollux"].online = False
+    with pytest.raises(Refused) as caught:
+        apply(host, GONE, allow_destroy=["ssa"])
+    assert str(caught.value) == (
+        "container ssa has copies on pollux, which is not up; remove it once that is, "
+        "or give them up by 'pvesr delete 200-0 --force' on castor."
+    )
+    assert not host.changes
+
+
+def test_copies_that_do_not_go_are_said_and_the_guest_stays() -> None:
+    host = container()
+    host.world.qdevice = {"online": True}
+    replicate(host.world, 200)
+    meanwhile(
+        host, "DELETE cluster/replication/200-0", lambda: setattr(host.world.nodes["pollux"], "online", False)
+    )
+    with pytest.raises(TwinError) as caught:
+        apply(host, GONE, allow_destroy=["ssa"])
+    said = str(caught.value)
+    assert "replication job 200-0 is not gone (that has not come within 600 s; command '/usr/bin/ssh" in said
+    assert "container ssa is left as it is; run again once pollux answers castor" in said
+    assert host.world.guests[200].status == "running"
+    assert copies(host.world, 200)
+    host.world.nodes["pollux"].online = True
+    apply(host, GONE, allow_destroy=["ssa"])
+    assert not copies(host.world, 200)
+
+
+def test_jobs_are_asked_for_only_where_a_guest_goes() -> None:
+    host = container()
+    apply(host, {"name": "ssa"})
+    apply(host, {"name": "other", "state": "absent"})
+    assert "/cluster/replication" not in [path for _method, path, _params in host.api.log]
+
+
 # -- privileges
 
 COMMON = (
-    "VM.Audit VM.Allocate VM.Clone VM.Migrate VM.PowerMgmt VM.Snapshot VM.Backup "
+    "VM.Audit VM.Allocate VM.Clone VM.Migrate VM.PowerMgmt VM.Snapshot VM.Backup VM.Replicate "
     "VM.Config.Disk VM.Config.CPU VM.Config.Memory VM.Config.Network VM.Config.Options"
 )
 PRIVILEGES = {"lxc": COMMON, "qemu": f"{COMMON} VM.Config.HWType VM.Config.CDROM VM.Config.Cloudinit"}

@@ -72,6 +72,28 @@ def test_a_job_is_gone_once_it_is_marked() -> None:
     assert host.get("cluster/replication") == []
 
 
+def test_a_guest_that_is_destroyed_leaves_its_copies_behind() -> None:
+    """What the double shares with Proxmox VE: only a job that runs takes copies away, see pve_lxc."""
+    host = pair()
+    run(host, JOB)
+    live(host, 600)
+    assert ("pollux", DISK) in host.world.volumes
+    run(host, GONE, allow_destroy=["100-0"])
+    host.world.guests[100].status = "stopped"
+    host.delete("nodes/castor/lxc/100", {"purge": 1})
+    live(host, 600)
+    assert host.get("cluster/replication") == []
+    assert ("pollux", DISK) in host.world.volumes
+
+
+def test_a_job_that_rests_never_goes() -> None:
+    host = pair()
+    run(host, {**JOB, "disable": True})
+    run(host, GONE, allow_destroy=["100-0"])
+    live(host, 600)
+    assert host.get("cluster/replication")[0]["remove_job"] == "full"
+
+
 @pytest.mark.parametrize("more", [{}, {"purge": True, "scope": "100-0"}], ids=["absent", "purged"])
 def test_the_copies_go_only_when_they_are_named(more: Mapping[str, Any]) -> None:
     host = pair()

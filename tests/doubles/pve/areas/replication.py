@@ -5,8 +5,10 @@
 Rests on: PVE::API2::ReplicationConfig, PVE::API2::Replication, PVE::Replication (pve-manager,
 pve-guest-common) and the recorded exchanges; runs themselves are on no recording. A job belongs to the node
 that the guest is on (`source`), and is told in lists without a digest. A job that is deleted is only
-marked; its next run removes it. Of the calendar only "*/MINUTES" is done exactly, any other schedule is due
-once a day.
+marked; its next run removes it with the copies, but a disabled one never runs (PVE::ReplicationState), and
+while the target is down none is removed. A guest that is destroyed with `purge` takes its jobs out of the
+configuration, and their copies stay. Of the calendar only "*/MINUTES" is done exactly, any other schedule
+is due once a day.
 """
 
 from __future__ import annotations
@@ -210,27 +212,28 @@ def run_jobs(world: World) -> None:
         if guest is None or not world.nodes[guest.node].online:
             continue
         turn_replication(world, guest)
-        if job.get("remove_job") or (not job.get("disable") and next_sync(job, state) <= now):
+        due = job.get("remove_job") or next_sync(job, state) <= now
+        if due and not job.get("disable"):
             run_job(world, name, job, state, now)
 
 
 def run_job(world: World, name: str, job: dict[str, Any], state: dict[str, Any], now: float) -> None:
-    guest = guest_of(world, name)
-    if removal := job.get("remove_job"):
-        if removal == "full":
-            for volume in volumes(world, guest):
-                world.volumes.pop((job["target"], volume.volid), None)
-        del world.file(FILE)[name]
-        world.facts[FILE].pop(name, None)
-        return
+    guest, removal = guest_of(world, name), job.get("remove_job")
     state["last_try"] = int(now)
     state["log"] = [f"{name}: start replication job"]
-    if not world.nodes[job["target"]].online:
+    if removal != "local" and not world.nodes[job["target"]].online:
         state["fail_count"] += 1
         state["error"] = (
             f"command '/usr/bin/ssh … root@{job['target']} -- pvesr prepare-local-job' failed: exit code 255"
         )
         state["log"].append(f"{name}: end replication job with error: {state['error']}")
+        return
+    if removal:
+        if removal == "full":
+            for volume in volumes(world, guest):
+                world.volumes.pop((job["target"], volume.volid), None)
+        del world.file(FILE)[name]
+        world.facts[FILE].pop(name, None)
         return
     for volume in volumes(world, guest):
         world.volumes[job["target"], volume.volid] = dataclasses.replace(volume)
