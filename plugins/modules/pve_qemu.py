@@ -22,6 +22,8 @@ description:
   - A change names the digest of the configuration that was read. When somebody else has changed that in the
     meantime, the module fails and nothing is overwritten.
   - Interrupted at any point, a second run finishes the work. A creation that is still at work is waited for.
+  - One on a node that is not up is left as it is, and said to be owed; the others are brought about. Its
+    removal is refused.
   - "It needs these privileges, on C(/vms/VMID) or the pool where nothing else is said: C(VM.Audit) to see
     one; C(VM.Allocate) to make, remove, convert one; C(VM.Clone) on what is cloned;
     C(VM.Config.Disk), C(VM.Config.CPU), C(VM.Config.Memory), C(VM.Config.Network), C(VM.Config.Options),
@@ -256,7 +258,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: What was done, or would be done, in order. What waits for a restart is marked as owed.
+  description: What was done, or would be done, in order. What waits for a restart, or for a node that is not
+    up, is marked as owed.
   type: list
   elements: str
   returned: success

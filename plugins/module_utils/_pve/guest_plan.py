@@ -97,6 +97,8 @@ class _Item:
         number = guest.vmid or (next(free, 0) if self.new and guest.state != "absent" else 0)
         self.now = found or Found(entry.vmid if entry else number, guest.birthplace, guest.name)
         self.node = self.now.node
+        self.silent = entry.node if entry and entry.node not in cluster.nodes else ""
+        """The node on which it is and which is down, so that nothing else is known of it."""
         self.copied = False
         """Whether it is only known from what it is copied of, so that its volumes have no names yet."""
         self.migrated = False
@@ -112,6 +114,11 @@ class _Item:
         elif self.guest.state == "absent":
             if not self.new:
                 yield from self._removal()
+        elif self.silent:
+            until = "it is left as it is until that node answers"
+            yield self._step(
+                "wait", f"{self.what} is on {self.silent}, which is not up; {until}", effect=Effect.OWED
+            )
         else:
             steps = list(self._ways())
             if self.now.lock and any(step.effect is not Effect.OWED for step in steps):
@@ -554,8 +561,9 @@ class _Item:
         if entry is not None and entry.kind != kind.path:
             other = "a virtual machine" if entry.kind == "qemu" else "a container"
             yield f"{self.what}: {entry.vmid} on {entry.node} is {other}; choose another name or vmid"
-        elif entry is not None and entry.node not in self.cluster.nodes:
-            yield f"{self.what} is on {entry.node}, which is not up; nothing is known of it until it is"
+        elif self.silent:
+            if guest.state == "absent":
+                yield f"{self.what} is on {self.silent}, which is not up; nothing is known of it until it is"
         elif guest.state == "absent":
             if self.now.configured.get("protection"):
                 yield f"{self.what} is protected; set its protection to false first"
@@ -702,6 +710,8 @@ class _Item:
     def pictures(self) -> tuple[Any, Any]:
         """It before and after the steps: state, node, what was declared, and with what of that it runs."""
         now, guest = self.now, self.guest
+        if self.silent:
+            return {"node": self.silent}, {"node": self.silent}
         state = "template" if now.template else "running" if now.running else "stopped"
         before = None if self.new else self._picture(state, now.node, now.configured, now.snapshots)
         if guest.state == "absent":

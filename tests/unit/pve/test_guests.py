@@ -207,12 +207,49 @@ def test_a_guest_is_found_wherever_it_runs() -> None:
     assert host.changes == ["PUT /nodes/pollux/lxc/200/config"]
 
 
-def test_a_guest_on_a_node_that_is_down_is_said() -> None:
+def half_down() -> DoubleHost:
+    """Container ssa is on pollux, which is down; db on castor, which goes on by the vote of the witness."""
     host = container()
     host.world.guests[200].node = "pollux"
     host.world.nodes["pollux"].online = False
-    with pytest.raises(Refused, match="container ssa is on pollux, which is not up"):
-        apply(host, {"name": "ssa", "config": {"memory": 1024}})
+    host.world.qdevice = {"online": True}
+    add_guest(host.world, 201, renumbered(SSA, 200, 201, "db"), running=True)
+    return host
+
+
+MORE = {"memory": 1024}
+SILENT = "container ssa is on pollux, which is not up; it is left as it is until that node answers"
+
+
+@pytest.mark.parametrize("state", ["present", "started", "stopped", "restarted"])
+def test_a_guest_on_a_node_that_is_down_is_owed_and_the_others_are_done(state: str) -> None:
+    items = {"name": "ssa", "state": state, "config": MORE, "node": "castor"}, {"name": "db", "config": MORE}
+    host = half_down()
+    announced = apply(host, *items, check=True)
+    done = apply(host, *items)
+    assert announced.plan.sentences == done.plan.sentences
+    assert done.plan.sentences == [f"{SILENT} (owed)", "change container db: memory from 512 to 1024"]
+    assert host.world.guests[201].config["memory"] == 1024
+    assert host.changes == ["PUT /nodes/castor/lxc/201/config"]
+    again = apply(host, *items)
+    assert again.plan.sentences == [f"{SILENT} (owed)"]
+    assert again.result(diff=True) == {
+        "changed": False,
+        "plan": [f"{SILENT} (owed)"],
+        "diff": {"before": {"ssa": {}}, "after": {"ssa": {}}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("guests", "more"),
+    [([{"name": "ssa", "state": "absent"}], {}), ([], {"purge": True, "scope": "ssa"})],
+    ids=["absent", "purged"],
+)
+def test_a_guest_on_a_node_that_is_down_is_not_removed(guests: list[Any], more: dict[str, Any]) -> None:
+    host = half_down()
+    with pytest.raises(Refused, match=r"container ssa is on pollux, which is not up; nothing is known of it"):
+        apply(host, *guests, {"name": "db", "config": MORE}, allow_destroy=["ssa"], **more)
+    assert not host.changes
 
 
 # -- creations at work, and dead ones
