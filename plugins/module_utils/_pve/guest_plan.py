@@ -42,6 +42,7 @@ from .guest import (
     storage_of,
     volume_of,
 )
+from .note import other_image
 
 _LONG = 60
 """Characters of a value that are still read in a sentence; the diff has longer ones."""
@@ -651,6 +652,12 @@ class _Item:
     def _faults_of_old(self) -> Iterator[str]:
         for key in self._fixed_otherwise(self.now.configured):
             yield f"{key} of {self.what} cannot change; restore a backup of it with the other value"
+        images = other_image(self.guest.config.get("description"), self.now.configured.get("description"))
+        if images:
+            yield (
+                f"image of machine {self.guest.label} is {images[0]}, and Proxmox VE cannot change it to "
+                f"{images[1]}; name {images[0]}, or make a new machine of {images[1]}"
+            )
         yield from self._faults_of_parts()
         if self.now.template and self.guest.state in ("started", "restarted"):
             yield f"{self.what} is a template, which never runs; clone it, or declare it as a template"

@@ -119,3 +119,19 @@ def merged(declared: str | None, current: str | None) -> str | None:
     if (text, block) == (old_text, old_block):
         return current
     return join(text, block) or declared
+
+
+def other_image(declared: str | None, current: str | None) -> tuple[str, str] | None:
+    """The image of a machine by its note, and the other one that is declared; None where they are the same.
+
+    :raises Refused: when a block is declared and one of both is damaged.
+    """
+    block, old_block = split(declared or "")[1], split(current or "")[1]
+    if not block or not old_block:
+        return None
+    new = _parse(block, "the guest")
+    old = _parse(old_block, new.name)
+    images = str(old.machine.get("image") or ""), str(new.machine.get("image") or "")
+    # An archive may be named with its ending.
+    differ = len({image.removesuffix(".tar.zst") for image in images}) > 1
+    return images if old.name == new.name and all(images) and differ else None

@@ -28,6 +28,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._pve.guest_export 
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.guest_host import found_of
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.guest_plan import plan_guests, touched
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.lxc import LXC
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.note import Note, print_note
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.qemu import QEMU
 
 RECORDINGS = Path(__file__).parents[2] / "doubles" / "pve" / "recordings"
@@ -506,6 +507,19 @@ def test_a_guest_of_the_other_kind_is_refused() -> None:
 def test_a_guest_is_renamed_by_its_number() -> None:
     planned = plan_guests(ssa(), want(LXC, {"name": "new", "vmid": 200}))
     assert planned.sentences == ["change container new: hostname from ssa to new"]
+
+
+def test_the_image_of_a_machine_does_not_change_by_its_note_alone() -> None:
+    old, new = (print_note(Note("ssa", {"image": image})) for image in ("debian-13", "debian-14"))
+    noted = {**SSA, "description": f"Ask Alice.\n\n{old}"}
+    current = ssa(noted, noted)
+    refused = plan(LXC, current, config={"description": new, "memory": 1024})
+    assert blockers(refused) == (
+        "image of machine ssa is debian-13, and Proxmox VE cannot change it to debian-14; name debian-13, "
+        "or make a new machine of debian-14."
+    )
+    assert not plan(LXC, current, config={"description": old}).steps
+    plan(LXC, current, state="absent").guard(["ssa"])
 
 
 # -- state and place

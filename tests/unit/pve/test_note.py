@@ -13,6 +13,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._pve.note import (
     Note,
     join,
     merged,
+    other_image,
     parse_note,
     print_note,
     split,
@@ -74,6 +75,31 @@ def test_a_block_alone_leaves_what_people_wrote() -> None:
     assert merged(BLOCK, f"Ask Alice.\n\n{BLOCK}") == f"Ask Alice.\n\n{BLOCK}"
     assert merged(BLOCK, "Ask Alice.") == f"Ask Alice.\n\n{BLOCK}"
     assert merged(f"Ask Bob.\n\n{BLOCK}", f"Ask Alice.\n\n{BLOCK}") == f"Ask Bob.\n\n{BLOCK}"
+
+
+def of_image(image: str | None, name: str = "ssa") -> str:
+    return print_note(Note(name, {} if image is None else {"image": image}))
+
+
+@pytest.mark.parametrize(
+    ("declared", "current", "told"),
+    [
+        (of_image("debian-14"), f"Ask Alice.\n\n{of_image('debian-13')}", ("debian-13", "debian-14")),
+        (of_image("debian-13"), of_image("debian-13"), None),
+        (of_image("debian-13.tar.zst"), of_image("debian-13"), None),
+        (of_image("debian-13.tar.gz"), of_image("debian-13"), ("debian-13", "debian-13.tar.gz")),
+        (of_image("debian-14"), "Ask Alice.", None),
+        (of_image("debian-14"), None, None),
+        (of_image("debian-14"), of_image(None), None),
+        (of_image("debian-14"), of_image("debian-13", "template"), None),
+        ("Ask Bob.", of_image("debian-13"), None),
+        (None, of_image("debian-13"), None),
+    ],
+)
+def test_another_image_than_that_of_the_note_is_told(
+    declared: str | None, current: str | None, told: tuple[str, str] | None
+) -> None:
+    assert other_image(declared, current) == told
 
 
 def test_the_note_of_another_guest_is_none() -> None:
