@@ -98,12 +98,25 @@ class _Item:
         number = guest.vmid or (next(free, 0) if self.new and guest.state != "absent" else 0)
         self.now = found or Found(entry.vmid if entry else number, guest.birthplace, guest.name)
         self.node = self.now.node
-        self.silent = entry.node if entry and entry.node not in cluster.nodes else ""
-        """The node on which it is and which is down, so that nothing else is known of it."""
+        self.silent, self.where = self._silence()
+        """The node which is down, so that nothing is known of it; and what of it is there, for people."""
         self.copied = False
         """Whether it is only known from what it is copied of, so that its volumes have no names yet."""
         self.migrated = False
         """Whether its move has started it anew."""
+
+    def _silence(self) -> tuple[str, str]:
+        """See `silent`; both are empty for one whose node is up."""
+        for each in self.entries[:1]:
+            if each.node not in self.cluster.nodes:
+                return each.node, f"is on {each.node}"
+        if not self.entries and self.guest.vmid is None:
+            # Five minutes after the end of a node PVE has forgotten what its guests are called.
+            for each in self.cluster.entries:
+                nameless = not each.name and each.kind == self.kind.path
+                if nameless and each.node not in self.cluster.nodes:
+                    return each.node, f"may be {each.vmid} on {each.node}"
+        return "", ""
 
     # -- steps
 
@@ -118,7 +131,7 @@ class _Item:
         elif self.silent:
             until = "it is left as it is until that node answers"
             yield self._step(
-                "wait", f"{self.what} is on {self.silent}, which is not up; {until}", effect=Effect.OWED
+                "wait", f"{self.what} {self.where}, which is not up; {until}", effect=Effect.OWED
             )
         else:
             steps = list(self._ways())
@@ -564,7 +577,7 @@ class _Item:
             yield f"{self.what}: {entry.vmid} on {entry.node} is {other}; choose another name or vmid"
         elif self.silent:
             if guest.state == "absent":
-                yield f"{self.what} is on {self.silent}, which is not up; nothing is known of it until it is"
+                yield f"{self.what} {self.where}, which is not up; nothing is known of it until it is"
         elif guest.state == "absent":
             if self.now.configured.get("protection"):
                 yield f"{self.what} is protected; set its protection to false first"

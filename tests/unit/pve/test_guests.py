@@ -240,6 +240,23 @@ def test_a_guest_on_a_node_that_is_down_is_owed_and_the_others_are_done(state: s
     }
 
 
+def test_the_names_of_guests_on_a_node_that_is_down_for_long_are_not_known() -> None:
+    """So one that is declared by its name alone may be there, and is not made once more."""
+    host = half_down()
+    host.get("cluster/resources")
+    host.clock.advance(400)
+    item = {**NEW, "name": "ssa"}
+    maybe = SILENT.replace("is on pollux", "may be 200 on pollux")
+    assert apply(host, item, {"name": "db"}).plan.sentences == [f"{maybe} (owed)"]
+    assert apply(host, {"name": "ssa", "vmid": 200}).plan.sentences == [f"{SILENT} (owed)"]
+    with pytest.raises(
+        Refused, match="container ssa may be 200 on pollux, which is not up; nothing is known"
+    ):
+        apply(host, {"name": "ssa", "state": "absent"}, allow_destroy=["ssa"])
+    assert not host.changes
+    assert apply(host, {**item, "vmid": 210}).plan.sentences[0].startswith("make container ssa (210)")
+
+
 @pytest.mark.parametrize(
     ("guests", "more"),
     [([{"name": "ssa", "state": "absent"}], {}), ([], {"purge": True, "scope": "ssa"})],
