@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.note import Note, print_note
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.task_host import run_task
 from ansible_collections.twin.datacenter.plugins.modules.pve_qemu_info import read_info
-from tests.doubles.pve_guests import IMAGE, ISO, WEB, add_guest, house, machine, renumbered
+from tests.doubles.pve_guests import IMAGE, ISO, WEB, add_guest, house, machine, renumbered, replicate
 from tests.doubles.pve_host import DoubleHost
 from tests.laws.laws import CANARY, Case
 
@@ -121,6 +121,12 @@ def with_mapping() -> DoubleHost:
     return host
 
 
+def replicated() -> DoubleHost:
+    host = machine()
+    replicate(host.world, 300)
+    return host
+
+
 CASES = [
     case("new", house, {"name": "new", **NEW}),
     case("new beside an old one", machine, {"name": "new", **NEW, "state": "present"}, web(state="stopped")),
@@ -181,4 +187,5 @@ CASES = [
     case("secret written anew", machine, web(secrets={"cipassword": CANARY}), update_secrets=True),
     case("secret is there", machine, web(secrets={"cipassword": CANARY})),
     case("absent", machine, web(state="absent"), allow_destroy=["web"]),
+    case("absent with its copies", replicated, web(state="absent"), allow_destroy=["web"]),
 ]
