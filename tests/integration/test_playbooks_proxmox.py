@@ -186,6 +186,48 @@ def test_a_guest_moves_with_its_data_is_left_there_and_returns(pair: Cluster) ->
     assert pair.sh("castor", f"pct exec {number} -- md5sum /srv/kept") == checksum
 
 
+def test_a_server_is_evacuated_and_a_job_lost_meanwhile_comes_back(pair: Cluster) -> None:
+    words = ("-e", "server=castor")
+    announced = pair.done("evacuate", *words, "--check")
+    assert pair.guests() == HOMES
+    done = pair.done("evacuate", *words)
+    assert announced.changed == done.changed
+    assert pair.guests() == dict.fromkeys(HOMES, "pollux")
+    assert pair.done("evacuate", *words).changed == set()
+    job = f"/cluster/replication/{IDS['ssa']}-0"
+    pair.sh("castor", f"pvesh delete {job} --force 1")
+    assert [task for task, _host in pair.done("machines").changed] == ["twin.datacenter.replication : Jobs"]
+    assert pair.ask(job)["target"] == "castor"
+    for name in ("ssa", "registry"):
+        pair.done("migrate", "-e", f"machine={name}", "-e", "to=castor")
+    assert pair.guests() == HOMES
+
+
+def test_the_servers_are_alike(pair: Cluster) -> None:
+    assert pair.done("parity").changed == set()
+
+
+def test_a_machine_goes_for_good(pair: Cluster) -> None:
+    """From both servers, with its data, once that is allowed."""
+    machines = yaml.safe_load((pair.inventory / "group_vars/all/machines.yml").read_text())["machines"]
+    words = ("-e", json.dumps({"machines": {**machines, "tap": {**machines["tap"], "state": "absent"}}}))
+    disks = f"zfs list -H -o name -r tank/machines | grep -- -{IDS['tap']}- || true"
+    assert all(pair.sh(server, disks) for server in SERVERS)
+    refused = pair.play("machines", *words)
+    assert refused.rc != 0 and "allow_destroy (tap)" in refused.said
+    assert pair.guests() == HOMES
+    allowed = (*words, "-e", "allow_destroy=tap")
+    announced = pair.done("machines", *allowed, "--check")
+    done = pair.done("machines", *allowed)
+    assert announced.changed == done.changed
+    assert announced.plans == done.plans
+    assert "tap" not in pair.guests()
+    assert [pair.sh(server, disks) for server in SERVERS] == ["", ""]
+    assert pair.done("machines", *words).changed == set()
+    pair.done("machines")
+    assert pair.guests() == HOMES
+
+
 def test_a_guest_whose_server_dies_is_started_on_the_other(pair: Cluster) -> None:
     """Last, for castor stays away."""
     pair.lab.power("castor", "off")
