@@ -42,7 +42,7 @@ from .guest import (
     storage_of,
     volume_of,
 )
-from .note import other_image
+from .note import moving, other_image
 
 _LONG = 60
 """Characters of a value that are still read in a sentence; the diff has longer ones."""
@@ -134,9 +134,9 @@ class _Item:
                 "wait", f"{self.what} {self.where}, which is not up; {until}", effect=Effect.OWED
             )
         else:
-            steps = list(self._ways())
-            if self.now.lock and any(step.effect is not Effect.OWED for step in steps):
-                steps = [self._refusal(self._locked())]
+            steps, held = list(self._ways()), self._held()
+            if held and any(step.effect is not Effect.OWED for step in steps):
+                steps = [self._refusal(held)]
             yield from steps
 
     def _ways(self) -> Iterator[Step]:
@@ -581,8 +581,8 @@ class _Item:
         elif guest.state == "absent":
             if self.now.configured.get("protection"):
                 yield f"{self.what} is protected; set its protection to false first"
-            if not self.new and self.now.lock:
-                yield self._locked()
+            if held := self._held():
+                yield held
             for job in self.now.jobs:
                 if job.target not in self.cluster.nodes:
                     yield (
@@ -595,6 +595,14 @@ class _Item:
             yield self._locked()
         else:
             yield from self._faults_of_old()
+
+    def _held(self) -> str:
+        """Why nobody may touch it now; empty if nothing is in the way."""
+        if self.now.lock:
+            return self._locked()
+        # Between the steps of a move PVE holds no lock of it.
+        way = moving(self.now.configured.get("description"), self.now.name)
+        return f"{self.what} {way}" if way else ""
 
     def _locked(self) -> str:
         tool = "pct" if self.kind.path == "lxc" else "qm"

@@ -22,6 +22,8 @@ from typing import Any
 from .._core.errors import Refused
 
 _BEGIN, _END = "<!-- twin:", "-->"
+_OVER = ("done", "undone")
+"""Stages of a journal with which a move ends (`_machine.journal.Stage`)."""
 _SIGN = "\\u003e"
 _BLOCK = re.compile(f"{_BEGIN}.*?{_END}", re.DOTALL)
 
@@ -119,6 +121,19 @@ def merged(declared: str | None, current: str | None) -> str | None:
     if (text, block) == (old_text, old_block):
         return current
     return join(text, block) or declared
+
+
+def moving(description: str | None, name: str) -> str:
+    """That a guest is being moved, and how that ends, as a clause; else, or if nobody can tell, nothing."""
+    try:
+        note = parse_note(description or "", name)
+    except Refused:
+        return ""
+    journal = note.journal if note else None
+    if not journal or journal.get("stage") in _OVER:
+        return ""
+    way = f"from {journal.get('source')} to {journal.get('target')}"
+    return f"is being moved {way}; finish that with: twin resume {name}, or: twin undo {name}"
 
 
 def other_image(declared: str | None, current: str | None) -> tuple[str, str] | None:

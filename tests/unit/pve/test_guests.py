@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused, TwinError
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Outcome, Subject, reconcile
 from ansible_collections.twin.datacenter.plugins.module_utils._pve.errors import Changed
+from ansible_collections.twin.datacenter.plugins.module_utils._pve.note import Note, print_note
 from ansible_collections.twin.datacenter.plugins.modules import pve_lxc, pve_qemu
 from tests.doubles.pve.access import Grant, Token, User
 from tests.doubles.pve_guests import (
@@ -205,6 +206,36 @@ def test_a_guest_is_found_wherever_it_runs() -> None:
     host.world.guests[200].node = "pollux"
     apply(host, {"name": "ssa", "config": {"memory": 1024}})
     assert host.changes == ["PUT /nodes/pollux/lxc/200/config"]
+
+
+@pytest.mark.parametrize(
+    ("item", "more"),
+    [
+        ({"state": "started"}, {}),
+        ({"state": "present", "config": {"memory": 1024}}, {}),
+        ({"state": "absent"}, {"allow_destroy": ["ssa"]}),
+    ],
+    ids=["started", "changed", "removed"],
+)
+def test_a_machine_that_is_being_moved_is_left_to_its_move(
+    item: dict[str, Any], more: dict[str, Any]
+) -> None:
+    """Between the steps of a move PVE holds no lock of the guest."""
+    host = container()
+    guest = host.world.guests[200]
+    guest.status = "stopped"
+    journal = {"stage": "final", "source": "castor", "target": "pollux"}
+    guest.config["description"] = print_note(Note("ssa", {"kind": "lxc"}, journal=journal))
+    with pytest.raises(Refused) as caught:
+        apply(host, {"name": "ssa", **item}, **more)
+    way = "being moved from castor to pollux; finish that with: twin resume ssa, or: twin undo ssa"
+    assert f"container ssa is {way}" in str(caught.value)
+    assert not host.changes
+    assert not apply(host, {"name": "ssa", "state": "present"}).plan.changed
+    guest.config["description"] = print_note(
+        Note("ssa", {"kind": "lxc"}, journal={**journal, "stage": "done"})
+    )
+    assert apply(host, {"name": "ssa", **item}, **more).plan.changed
 
 
 def half_down() -> DoubleHost:
