@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .._core.plan import Plan
+from .._core.plan import Plan, Step
 from . import resource as engine
-from .resource import Current, Resource, Wanted, WantedResource
+from .resource import Current, Request, Resource, Wanted, WantedResource
 from .schema import Field
 from .tables import replication as calls
 
@@ -30,6 +30,14 @@ _INTERNAL = ("source",)
 
 def _of_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in answer.items() if key not in _DERIVED}
+
+
+def _requests(resource: Resource, step: Step, digest: str) -> Iterator[Request]:
+    """The usual ones. A job that is marked goes by running, which one that is disabled never does."""
+    yield from engine.requests_of(replace(resource, requests=None), step, digest)
+    if step.verb == "remove" and step.args["now"].get("disable"):
+        path, params = resource.place(step.args["name"])
+        yield "PUT", path, {**params, "disable": 0}
 
 
 REPLICATION = Resource(
@@ -46,6 +54,7 @@ REPLICATION = Resource(
     destroys="the copies on its target",
     of_answer=_of_answer,
     leaving=lambda found: "remove_job" in found,
+    requests=_requests,
 )
 
 

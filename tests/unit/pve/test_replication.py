@@ -86,12 +86,12 @@ def test_a_guest_that_is_destroyed_leaves_its_copies_behind() -> None:
     assert ("pollux", DISK) in host.world.volumes
 
 
-def test_a_job_that_rests_never_goes() -> None:
+def test_a_job_that_rests_goes_too() -> None:
     host = pair()
     run(host, {**JOB, "disable": True})
     run(host, GONE, allow_destroy=["100-0"])
-    live(host, 600)
-    assert host.get("cluster/replication")[0]["remove_job"] == "full"
+    live(host, 120)
+    assert host.get("cluster/replication") == []
 
 
 @pytest.mark.parametrize("more", [{}, {"purge": True, "scope": "100-0"}], ids=["absent", "purged"])
