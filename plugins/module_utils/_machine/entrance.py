@@ -144,10 +144,10 @@ def verdict(way: Way, answer: tuple[int, bytes, bytes], mark: str) -> tuple[int,
     :raises Truncated: when the guest agent did not keep all of the output.
     """
     rc, out, err = answer
-    before, _found, said = err.rpartition(mark.encode())
-    if rc == 254 and said.startswith(b" state "):
+    before, found, said = err.rpartition(mark.encode())
+    if rc == 254 and found and said.startswith(b" state "):
         raise _not_entered(said.removeprefix(b" state "))
-    if rc == 254 and said == b" 255":
+    if rc == 254 and found and said == b" 255":
         rc, err = 255, before
     if way.piece:
         rc, out, err = _told(out, mark) or (rc, out, err)

@@ -320,10 +320,12 @@ class _Planner:
     def _unmountable(self, item: WantedDataset, existing: Dataset | None) -> Iterator[str]:
         """Why a file system could not be mounted, by what it has and will inherit."""
         held = existing.properties if existing else {}
-        may = item.properties.get("canmount") or ("canmount" in held and held["canmount"].value)
+        may = item.properties.get("canmount", held["canmount"].value if "canmount" in held else None)
         point = item.properties.get("mountpoint") or item.initial.get("mountpoint")
         if not point:
-            own = held.get("mountpoint", Property("", "default"))
+            own = Property("", "default")
+            if "mountpoint" not in item.properties:
+                own = held.get("mountpoint", own)
             outlook = own if own.own else self._outlook(item.name, "mountpoint", own)
             point = outlook.value if outlook else ""
         if may == "off":

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.twin.datacenter.plugins.module_utils._core.errors import Refused
@@ -71,6 +71,8 @@ def test_no_shell_finds_anything_to_read_in_the_line(command: str, way: Way) -> 
     assert line.count("'") == 4
 
 
+@example(254, b"", b" state ")
+@example(254, b"", b" 255")
 @given(st.integers(0, 255), st.binary(), st.binary())
 def test_what_happens_inside_is_told_as_it_is(rc: int, out: bytes, err: bytes) -> None:
     assert verdict(LXC, (rc, out, err), MARK) == (rc, out, err)

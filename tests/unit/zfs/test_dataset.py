@@ -508,6 +508,22 @@ def trees() -> st.SearchStrategy[list[dict[str, Any]]]:
     return st.lists(present, unique_by=lambda item: item["name"])
 
 
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_what_it_goes_back_to_decides_whether_it_can_be_mounted(flavour: str) -> None:
+    host = zfs_host(flavour)
+    apply(
+        host,
+        {"name": "tank/a", "properties": {"mountpoint": "none"}},
+        {"name": "tank/a/x", "properties": {"mountpoint": "/elsewhere"}},
+        {"name": "tank/b", "properties": {"canmount": "off"}},
+    )
+    with pytest.raises(Refused, match="tank/a/x is to be mounted, yet its mountpoint is none"):
+        apply(host, {"name": "tank/a/x", "properties": {"mountpoint": None}, "mounted": True})
+    mounted = {"name": "tank/b", "properties": {"canmount": None}, "mounted": True}
+    apply(host, mounted)
+    assert check(host, mounted) == []
+
+
 @settings(deadline=None)
 @given(trees(), trees(), st.sampled_from(FLAVOURS))
 def test_whatever_is_declared_after_whatever_was_is_reached(
