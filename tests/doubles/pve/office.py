@@ -51,6 +51,8 @@ from tests.doubles.pve.server import Door
 from tests.doubles.pve.world import World, single
 
 VOTER = "witness"
+SCHEDULER = 3.0
+"""Seconds between two looks of a node's scheduler: each move and each removal waits for one."""
 PATIENCE = 1.5
 """Seconds that an agent may be away, for it may only be started anew."""
 PAUSE = 0.2
@@ -218,6 +220,7 @@ class Office:
         world.nodes[member.name].pci = [graphics_card(1 + list(self.members).index(member.name))]
         world.access.users[ROOT] = User(password=self.password)
         world.facts["peers"] = Peers(self)
+        world.facts["scheduler"] = SCHEDULER
         return world
 
     def start_guests(self, world: World, node: str) -> None:

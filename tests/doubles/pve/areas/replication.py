@@ -200,12 +200,12 @@ def volumes(world: World, guest: Guest) -> list[Volume]:
 
 @daemon
 def run_jobs(world: World) -> None:
-    """Carries out what is due: pvescheduler looks once a minute."""
+    """Carries out what is due: pvescheduler looks once a minute, that of a lab may be in haste."""
     now = world.clock.now()
-    minute = now // 60
-    if world.facts.setdefault("replication minute", minute) == minute:
+    turn = now // world.facts.get("scheduler", 60.0)
+    if world.facts.setdefault("replication turn", turn) == turn:
         return
-    world.facts["replication minute"] = minute
+    world.facts["replication turn"] = turn
     for name, job in list(world.file(FILE).items()):
         state = state_of(world, name)
         guest = world.guests.get(int(name.partition("-")[0]))
