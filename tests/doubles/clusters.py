@@ -141,7 +141,8 @@ class Node(MemoryHost):
         lines = str(guest.config.get("description", "")).rstrip("\n").split("\n")
         told = "".join(f"#{line.replace('%', '%25').replace(':', '%3A')}\n" for line in lines)
         key = {"lxc": "hostname", "qemu": "name"}[guest.kind]
-        return f"{told}{key}: {guest.name}\nmemory: 512\n\n[before]\n#another\nmemory: 512\n"
+        mould = "template: 1\n" if guest.template else ""
+        return f"{told}{key}: {guest.name}\nmemory: 512\n{mould}\n[before]\n#another\nmemory: 512\n"
 
     def driver(self, tell: Callable[..., None], name: str = "ssa") -> ClusterDriver:
         """What moves the machine."""

@@ -473,9 +473,27 @@ def test_what_was_written_lately_is_sent_before_the_stop(tmp_path: Path, failed:
     assert synced[0] > began
 
 
+def test_a_replication_at_work_is_waited_for(tmp_path: Path) -> None:
+    castor, _pollux = two_nodes(str(tmp_path))
+    real, work = castor.api.transport.request, [{"last_try": 1, "pid": 4711}] * 3
+    asked = []
+
+    def request(verb: str, path: str, params: Any) -> Any:
+        asked.append(path.rpartition("/")[2])
+        answer = real(verb, path, params)
+        if path.endswith("/200-0/status") and work:
+            return replace(answer, data={**answer.data, **work.pop()})
+        return answer
+
+    castor.api.transport.request = request  # type: ignore[method-assign]
+    assert isinstance(moved(castor), Done)
+    assert not work and asked.index("shutdown") > asked.index("schedule_now") + 3
+
+
 def test_of_a_server_that_is_long_dead_only_files_tell(tmp_path: Path) -> None:
     castor, pollux = two_nodes(str(tmp_path))
     castor.world.local = "pollux"
+    add_guest(castor.world, 201, {**SSA, "hostname": "mould", "template": 1})
     (before,) = pollux.station.info()["machines"]
     castor.world.nodes["castor"].online = False
     for _minute in range(10):
@@ -485,6 +503,7 @@ def test_of_a_server_that_is_long_dead_only_files_tell(tmp_path: Path) -> None:
     (after,) = pollux.station.info()["machines"]
     assert (after["name"], after["machine"]) == ("ssa", before["machine"])
     assert pollux.station.find("ssa").place.node == "castor"
+    assert [each["name"] for each in pollux.station.cluster().guests()] == ["ssa"]
 
 
 def test_a_move_is_remembered_while_the_target_is_long_dead(tmp_path: Path) -> None:
@@ -530,6 +549,9 @@ def test_the_timer_minds_machines_alone(tmp_path: Path) -> None:
     add_guest(castor.world, 900, {**SSA, "hostname": "other"}, running=True)
     castor.world.nodes["pollux"].online = False
     assert castor.twin("resume", "--unattended") == (0, "")
+    # One whose note is damaged may have an open move.
+    castor.guest.config["description"] = "<!-- twin:{-->"
+    assert castor.station.journals() == ["ssa"]
 
 
 def test_what_the_manager_was_asked_for_cannot_be_taken_back(tmp_path: Path) -> None:

@@ -408,6 +408,8 @@ def test_a_guest_that_has_changed_its_node_has_its_copies_where_it_came_from() -
     host = container()
     replicate(host.world, 200)
     host.world.guests[200].node = "pollux"
+    announced = apply(host, GONE, check=True, allow_destroy=["ssa"]).plan.sentences
+    assert announced[0] == "remove the copies of container ssa on castor (replication job 200-0)"
     apply(host, GONE, allow_destroy=["ssa"])
     assert not copies(host.world, 200, "castor")
     assert not copies(host.world, 200, "pollux")

@@ -13,6 +13,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._pve.note import (
     Note,
     join,
     merged,
+    moving,
     other_image,
     parse_note,
     print_note,
@@ -123,3 +124,4 @@ def test_a_damaged_note_is_named(block: str) -> None:
     with pytest.raises(Refused, match="take the whole block out"):
         merged(BLOCK, block)
     assert merged("hello", block) == f"hello\n\n{block}"
+    assert moving(block, "ssa") == ""
