@@ -156,6 +156,9 @@ def test_two_clusters_of_one_name_are_two() -> None:
     # Its old self is still known there.
     peer_of(host).nodes["pollux"] = Node("pollux", 2, "192.0.2.12", online=False)
     assert says in refused(JOINED, host)
+    # One that is just joining knows the cluster before that knows it.
+    world_of(host).start("pollux", "clusterjoin", "", "root@pam", lambda _task: iter([60.0]))
+    assert "wait until node pollux is a member" in laws.run(JOINED, host, check=True).plan.sentences[0]
 
 
 @pytest.mark.parametrize(
