@@ -102,7 +102,7 @@ PLAYBOOKS := tests/integration/test_playbooks.py
 PLAYBOOKS_FREEBSD := tests/integration/test_playbooks_freebsd.py
 PLAYBOOKS_PROXMOX := tests/integration/test_playbooks_proxmox.py
 FREEBSD := $(filter-out $(PLAYBOOKS_FREEBSD),$(wildcard tests/integration/test_*freebsd*.py)) tests/integration/test_jail.py
-PROXMOX := $(wildcard tests/integration/test_proxmox_*.py)
+PROXMOX := $(filter-out $(PLAYBOOKS_PROXMOX),$(wildcard tests/integration/test_*proxmox*.py))
 ON_BOTH := tests/integration/test_connection_machine.py tests/integration/test_machine_image.py
 PYTEST = coverage run --data-file=build/coverage/data.$@ -m pytest
 
