@@ -163,7 +163,7 @@ proxmox: export TWIN_LAB = nodes
 .PHONY: proxmox
 proxmox: venv ## what runs on nodes of Proxmox VE, on servers that become such
 	$(LAB) up --name $(TWIN_LAB) --proxmox 9.2
-	$(LAB) run --name $(TWIN_LAB) -- $(PYTEST) $(PROXMOX)
+	$(LAB) run --name $(TWIN_LAB) -- $(PYTEST) $(PROXMOX) tests/integration/test_connection_machine.py
 
 SEQUENCE = [check, converge, idempotence, check, verify]
 # What is announced there, and a second run, are seen by the playbooks.
