@@ -184,14 +184,14 @@ def test_a_cut_survives_a_power_cycle(lab: Lab) -> None:
 @pytest.mark.kernel
 def test_a_slow_link_takes_its_time_both_ways(lab: Lab) -> None:
     link = cables("castor:pollux", 0)
-    lab.slow(link, "8mbit")
+    lab.slow(link, "2mbit")
     try:
-        # 1 MB at 1 MB/s, less the burst
+        # 1 MB at 250 kB/s, less the burst: far from what the busiest machine takes for it
         for name, address in ("castor", "10.1.0.2"), ("pollux", "10.1.0.1"):
-            assert _seconds(lab, name, address) > 0.6
+            assert _seconds(lab, name, address) > 3
     finally:
         lab.restore(link)
-    assert _seconds(lab, "castor", "10.1.0.2") < 0.6
+    assert _seconds(lab, "castor", "10.1.0.2") < 2
 
 
 def _seconds(lab: Lab, name: str, address: str) -> float:
