@@ -111,8 +111,13 @@ KIND = container
 export TWIN_LAB_KIND = $(KIND)
 export TWIN_LAB = $(if $(filter vm,$(KIND)),vm,lab)
 
+# Tests run in the lab's network, from which nothing else is reached.
+.PHONY: schema
+schema: venv
+	@python3 tests/gates/schema.py >/dev/null
+
 .PHONY: lab
-lab: venv ## bring the lab up: castor, pollux and witness; KIND=vm gives the servers kernels of their own
+lab: schema ## bring the lab up: castor, pollux and witness; KIND=vm gives the servers kernels of their own
 	$(LAB) up --name $(TWIN_LAB)
 
 .PHONY: down
@@ -154,14 +159,14 @@ integration: lab ## modules and plugins on the lab, and the lab itself
 # Its name is known to the lab of every tool that a test starts.
 freebsd: export TWIN_LAB = freebsd
 .PHONY: freebsd
-freebsd: venv ## what runs on FreeBSD, on servers that behave as 14.3
+freebsd: schema ## what runs on FreeBSD, on servers that behave as 14.3
 	$(LAB) up --name $(TWIN_LAB) --freebsd 14.3
 	$(LAB) run --name $(TWIN_LAB) -- $(PYTEST) $(FREEBSD) $(ON_BOTH)
 
 # Not that of the demonstration, which begins with bare servers.
 proxmox: export TWIN_LAB = nodes
 .PHONY: proxmox
-proxmox: venv ## what runs on nodes of Proxmox VE, on servers that become such
+proxmox: schema ## what runs on nodes of Proxmox VE, on servers that become such
 	$(LAB) up --name $(TWIN_LAB) --proxmox 9.2
 	$(LAB) run --name $(TWIN_LAB) -- $(PYTEST) $(PROXMOX) tests/integration/test_connection_machine.py
 
