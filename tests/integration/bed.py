@@ -42,18 +42,23 @@ CHOOSE_ZFS = """
 zfs=zfs-fuse
 if [ -e /sys/module/zfs ] || modprobe -q zfs 2>/dev/null; then zfs=zfsutils-linux; fi
 """
+INSTALL_LXC = """
+# lxc.service would wait half a minute, now and at every boot, for a bridge of its own.
+echo 'USE_LXC_BRIDGE="false"' >/etc/default/lxc-net
+apt-get -qq update
+DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Options::=--force-confold install -y \\
+    --no-install-recommends lxc "$@" </dev/null >/dev/null
+"""
 SERVER = f"""
 set -eu
-export DEBIAN_FRONTEND=noninteractive
 {CHOOSE_ZFS}
 mkdir -p /etc/systemd/system/zfs-fuse.service.d /etc/twin /var/lib/twin/journal /var/lib/twin/reports
 cat >/etc/systemd/system/zfs-fuse.service.d/twin.conf
-# lxc.service would wait half a minute at every boot for a bridge of its own.
-echo 'USE_LXC_BRIDGE="false"' >/etc/default/lxc-net
-apt-get -qq update
-apt-get -qq -o Dpkg::Options::=--force-confold install -y --no-install-recommends \\
-    lxc $zfs busybox-static procps >/dev/null
-systemctl -q disable --now lxc-net.service lxc-monitord.service || true
+# An emulated processor would be busy for long with services that are started only to be stopped.
+for unit in lxc-net lxc-monitord; do ln -s /dev/null /etc/systemd/system/$unit.service; done
+address=$1
+set -- $zfs busybox-static procps
+{INSTALL_LXC}
 mac=$(cat /sys/class/net/eth0/address)
 rm /etc/systemd/network/10-eth0.network
 cat >/etc/systemd/network/10-br0.netdev <<END
@@ -64,7 +69,7 @@ MACAddress=$mac
 [Bridge]
 ForwardDelaySec=0
 END
-printf '[Match]\\nName=br0\\n[Network]\\nAddress=%s/24\\n' "$1" >/etc/systemd/network/10-br0.network
+printf '[Match]\\nName=br0\\n[Network]\\nAddress=%s/24\\n' "$address" >/etc/systemd/network/10-br0.network
 printf '[Match]\\nName=eth0\\n[Network]\\nBridge=br0\\n' >/etc/systemd/network/10-eth0.network
 [ -e /root/.ssh ] || mkdir -m 700 /root/.ssh
 ssh-keygen -q -t ed25519 -N '' -f /etc/twin/peer_ed25519

@@ -14,6 +14,7 @@ from ansible_collections.twin.datacenter.plugins.module_utils._core.errors impor
 from ansible_collections.twin.datacenter.plugins.module_utils._core.module import Outcome, reconcile
 from ansible_collections.twin.datacenter.plugins.module_utils._lxc import host as lxc
 from ansible_collections.twin.datacenter.plugins.modules.lxc_container import SUBJECT
+from tests.integration.bed import INSTALL_LXC
 from tests.integration.conftest import LabHost
 from tests.lab import Lab
 from tests.laws import laws
@@ -23,7 +24,7 @@ ROOT = f"/srv/{NAME}"
 # Over the programs of the server. Its init halts when LXC asks it to (SIGPWR), unless a file says it is deaf.
 PREPARE = f"""
 set -eu
-command -v lxc-ls >/dev/null || {{ apt-get -qq update; apt-get -qq install lxc >/dev/null 2>&1; }}
+command -v lxc-ls >/dev/null || {{ {INSTALL_LXC} }}
 for ids in subuid subgid; do grep -q ^root: /etc/$ids || echo root:100000:65536 >>/etc/$ids; done
 mkdir -p {ROOT}/usr {ROOT}/proc {ROOT}/sys {ROOT}/dev {ROOT}/etc {ROOT}/run
 for part in bin sbin lib lib64; do ln -sfn usr/$part {ROOT}/$part; done

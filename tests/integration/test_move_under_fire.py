@@ -172,7 +172,6 @@ def fire(bed: Bed) -> Iterator[Fire]:
     fire.close()
 
 
-@pytest.mark.kernel
 def test_undisturbed(fire: Fire) -> None:
     process = fire.move()
     said = process.communicate(timeout=PATIENCE)[0]

@@ -32,6 +32,7 @@ SERVER = (
     "fdisk",
     "kmod",
     "linux-image-amd64",
+    "lxc",
     "qemu-guest-agent",
     "udev",
     "zfsutils-linux",

@@ -13,6 +13,9 @@ done
 # An emulated processor takes a second for each: no radio, no screen, no other machine's programs, and nothing of
 # what an update would ask for at the first start.
 echo 'blacklist cfg80211' >"$root/etc/modprobe.d/radio.conf"
+# LXC is here because it takes 20 s to install. It would wait half a minute at every start for a bridge of its own.
+echo 'USE_LXC_BRIDGE="false"' >"$root/etc/default/lxc-net"
+chroot "$root" systemctl --quiet disable lxc-net.service lxc-monitord.service
 # One watchdog, the card, is enough; the chipset's would take its name.
 echo 'blacklist iTCO_wdt' >"$root/etc/modprobe.d/watchdog.conf"
 touch "$root/etc/.updated" "$root/var/.updated"

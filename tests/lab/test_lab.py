@@ -102,9 +102,10 @@ def test_a_server_starts_in_good_order(lab: Lab, name: str) -> None:
 
 
 @pytest.mark.kernel
-def test_servers_have_ssh_and_python_and_the_zfs_of_their_kernel_only(lab: Lab) -> None:
-    assert lab.ssh("castor", "command -v lxc-start chronyd sudo").returncode
-    assert lab.ssh("castor", "command -v zfs").returncode == (0 if KIND == "vm" else 1)
+def test_servers_have_ssh_and_python_and_virtual_ones_zfs_and_lxc(lab: Lab) -> None:
+    assert said(lab, "castor", "command -v chronyd sudo zfs lxc-start || true").split() == (
+        ["/usr/sbin/zfs", "/usr/bin/lxc-start"] if KIND == "vm" else []
+    )
     assert said(lab, "castor", "/usr/bin/python3 -c 'print(6 * 7)'") == "42"
 
 
@@ -184,14 +185,14 @@ def test_a_cut_survives_a_power_cycle(lab: Lab) -> None:
 @pytest.mark.kernel
 def test_a_slow_link_takes_its_time_both_ways(lab: Lab) -> None:
     link = cables("castor:pollux", 0)
-    lab.slow(link, "2mbit")
+    lab.slow(link, "4mbit")
     try:
-        # 1 MB at 250 kB/s, less the burst: far from what the busiest machine takes for it
+        # 1 MB at 500 kB/s, less the burst: far from what the busiest machine takes for it
         for name, address in ("castor", "10.1.0.2"), ("pollux", "10.1.0.1"):
-            assert _seconds(lab, name, address) > 3
+            assert _seconds(lab, name, address) > 1.5
     finally:
         lab.restore(link)
-    assert _seconds(lab, "castor", "10.1.0.2") < 2
+    assert _seconds(lab, "castor", "10.1.0.2") < 1.5
 
 
 def _seconds(lab: Lab, name: str, address: str) -> float:
