@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draw the pair of inventories/lab as docs/images/pair.svg: `make picture`. A test sees that it is right."""
+"""Draw the pair of inventories/lab as docs/images/pair.svg: `python3 tests/gates/picture.py`. A test sees that it is right."""
 
 from __future__ import annotations
 

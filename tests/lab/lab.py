@@ -35,6 +35,7 @@ from .vm import VirtualMachine
 HERE = Path(__file__).parent
 BASE = Path("/var/tmp/twin-lab")
 HOST_COMMANDS = {
+    "curl": "curl",
     "gpg": "gpg",
     "mmdebstrap": "mmdebstrap",
     "ssh": "openssh-client",
