@@ -84,7 +84,7 @@ artifact: venv
 	python3 tests/gates/artifact.py
 
 .PHONY: unit
-unit: venv ## tests that need no host: unit tests and the laws
+unit: schema ## tests that need no host: unit tests and the laws
 	coverage run --data-file=build/coverage/data.unit -m pytest
 
 .PHONY: fidelity
@@ -111,7 +111,7 @@ KIND = container
 export TWIN_LAB_KIND = $(KIND)
 export TWIN_LAB = $(if $(filter vm,$(KIND)),vm,lab)
 
-# Tests run in the lab's network, from which nothing else is reached.
+# Fetched before tests begin: those on a lab run in its network, from which nothing else is reached.
 .PHONY: schema
 schema: venv
 	@python3 tests/gates/schema.py >/dev/null

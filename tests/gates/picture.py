@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 twin.datacenter contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draw the pair of inventories/lab as docs/images/pair.svg: `python3 tests/gates/picture.py`. A test sees that it is right."""
+"""usage: picture.py
+
+Draws the pair of inventories/lab as docs/images/pair.svg. A test sees that it is right.
+"""
 
 from __future__ import annotations
 

@@ -230,7 +230,7 @@ class Bed:
         command = f"cat >{path} && chmod {mode:o} {path}"
         assert self.lab.ssh(server, command, input=data, text=False).returncode == 0
 
-    def count(self, patience: float = 10.0) -> int:
+    def count(self, patience: float = 60.0) -> int:
         """What the machine serves: a counter that is on its disk."""
         end = time.monotonic() + patience * SLOWNESS
         while True:

@@ -53,7 +53,7 @@ class Nodes:
 
     def run(self, server: str, command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """What a command of a shell does on a server."""
-        return self.lab.ssh(server, command, input=stdin, timeout=60)
+        return self.lab.ssh(server, command, input=stdin, timeout=600)
 
     def sh(self, server: str, script: str, *words: str, stdin: str = "") -> str:
         """Run a script on a server, which must succeed."""

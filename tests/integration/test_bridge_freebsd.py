@@ -8,7 +8,7 @@ A lab of its own, for these tests take a network away.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -71,6 +71,13 @@ def confirm(host: LabHost, **more: Any) -> list[str]:
         time.sleep(0.5)
 
 
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.5)
+
+
 def answers(lab: Lab, seconds: float) -> bool:
     """Whether ssh answers the control node within that time."""
     end = time.monotonic() + seconds
@@ -109,7 +116,7 @@ def test_a_wrong_address_is_taken_back_by_the_host_itself(own_lab: Lab, server: 
     assert is_silent(own_lab, CONFIRM)
     assert answers(own_lab, 2 * CONFIRM)
     # The default route and the mark come last.
-    time.sleep(2)
+    until(lambda: server.answer(["pgrep", "-f", "[n]etwork-back"], "", None).rc == 1)
     there = read(server)
     assert "br0" not in there and there["eth0"].addresses == {f"{ADDRESS}/24"}
     assert server.read("/etc/rc.conf") == PLAIN

@@ -88,7 +88,7 @@ def test_a_limit_changes_while_the_machine_runs(server: LabHost) -> None:
 
 def test_processes_are_counted(server: LabHost) -> None:
     declare(server, {"pids.max": "12"})
-    said = inside(server, "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do sleep 3 & done 2>&1")
+    said = inside(server, "(for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do sleep 60 & done) 2>&1; kill -9 -1")
     assert "Cannot fork" in said or "Resource temporarily unavailable" in said, said
     assert int(group(server, "pids.events")["max"]) > 0
 

@@ -320,8 +320,8 @@ def test_a_cut_stream_goes_on_where_it_was(castor: Server, pollux: Server, lab: 
             some.set()
 
     with ThreadPoolExecutor(1) as pool:
-        # What is left takes 15 s, in which even an emulated processor comes to kill the program.
-        sending = pool.submit(replicate, castor, pollux, f"{POOL}/cut", limit=1_000_000, on_progress=seen)
+        # What is left takes 25 s, in which even an emulated processor comes to kill the program.
+        sending = pool.submit(replicate, castor, pollux, f"{POOL}/cut", limit=500_000, on_progress=seen)
         assert some.wait(60), "no stream came"
         lab.signal("castor", signal.SIGKILL, pattern=r"^zfs send .*data")
         with pytest.raises(TwinError):

@@ -504,11 +504,14 @@ def test_a_replica_older_than_its_rpo_is_a_failure(site: Pair) -> None:
     site.lab.reset(SITE)
     # The saved state itself may have grown older than that by now.
     site.sh("pollux", "systemctl start twin-replicate@tap.service")
-    site.sh("castor", f"systemctl stop twin-replicate@ssa.timer; sed -i {OLD!r} {LEDGER}")
+    site.sh(
+        "castor",
+        f"systemctl stop twin-replicate@ssa.timer twin-replicate@ssa.service; sed -i {OLD!r} {LEDGER}",
+    )
     played = site.play("parity")
     assert played.rc != 0
     assert "d old, more than its rpo of 1 min" in one_sentence(played)
-    site.sh("castor", "systemctl start twin-replicate@ssa.service")
+    site.sh("castor", "systemctl start twin-replicate@ssa.service twin-replicate@ssa.timer")
     assert site.done("parity").changed == set()
 
 

@@ -138,14 +138,15 @@ def test_a_guest_of_a_node_without_power_is_begun_on_the_other(nodes: Nodes) -> 
         "pollux", "pvesh create /cluster/replication --id 200-0 --target castor --type local --schedule '*/1'"
     )
     nodes.sh("pollux", "ha-manager add ct:200 --state started")
-    nodes.until(lambda: "subvol-200" in nodes.sh("castor", "zfs list"), 20)
+    nodes.until(lambda: nodes.get("pollux", "/nodes/pollux/replication")[0].get("last_sync", 0) > 0, 120)
+    assert "subvol-200" in nodes.sh("castor", "zfs list")
     nodes.lab.power("pollux", "off")
     online = {"castor": "online", "pollux": "offline"}
     nodes.until(
-        lambda: {each["node"]: each["status"] for each in nodes.get("castor", "/nodes")} == online, 10
+        lambda: {each["node"]: each["status"] for each in nodes.get("castor", "/nodes")} == online, 60
     )
     assert "Quorate:          Yes" in nodes.sh("castor", "pvecm status")
-    nodes.until(lambda: "running" in nodes.run("castor", "pct status 200").stdout, 40)
+    nodes.until(lambda: "running" in nodes.run("castor", "pct status 200").stdout, 180)
     assert nodes.sh("castor", "pct exec 200 -- cat /srv/kept") == "kept\n"
 
 

@@ -287,7 +287,7 @@ def test_one_end_killed_halfway_a_second_run_finishes(
         lab.signal(where, signal.SIGKILL, pattern=r"^zfs (send|receive) .*data")
         # The daemon of zfs-fuse may bring a stream to its end without the program that asked for it.
         with contextlib.suppress(TwinError):
-            sending.result(30)
+            sending.result(180)
     replicate(castor, pollux, TREE)
     assert pollux.digest(f"{TREE}/data", "s2") == castor.digest(f"{TREE}/data", "s2")
 

@@ -22,7 +22,7 @@ from .room import Room, own_pids
 class Container:
     """A Box; its root is an overlay on the built one, its disks are sparse files."""
 
-    patience = 60.0
+    patience = 300.0
 
     def __init__(self, server: Server, room: Room, built: Path, key: Path) -> None:
         """built: the folder with `server` and `repository`. key: whom root of the server lets in."""
@@ -99,7 +99,7 @@ class Container:
 
     def save(self, kept: Path) -> None:
         """Shut down in good order; the upper layer becomes one more lower layer, the disks are copied."""
-        self._stop("-t", "60")
+        self._stop("-t", "300")
         kept.mkdir(parents=True)
         self._unmount()
         (self._of / "upper").rename(kept / "files")
@@ -128,7 +128,7 @@ class Container:
     def _stop(self, *how: str) -> None:
         if self.is_on():
             self._lxc("stop", *how)
-            self._lxc("wait", "-s", "STOPPED", "-t", "20")
+            self._lxc("wait", "-s", "STOPPED", "-t", "60")
 
     def _layers(self) -> list[str]:
         """The saved layers below its own, newest first."""

@@ -492,14 +492,24 @@ def _start_time(pid: int) -> int | None:
 
 
 def _install_host_commands() -> None:
-    missing = sorted({package for command, package in HOST_COMMANDS.items() if shutil.which(command) is None})
-    if not missing:
+    if not _missing_packages():
         return
+    # Another lab may come up at the same time, on a machine as bare.
+    with build.locked("packages"):
+        if missing := _missing_packages():
+            _install(missing)
+
+
+def _missing_packages() -> list[str]:
+    return sorted({package for command, package in HOST_COMMANDS.items() if shutil.which(command) is None})
+
+
+def _install(missing: list[str]) -> None:
     print(f"installing {' '.join(missing)} on this machine", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for words in (
         "apt-get -q update",
-        f"apt-get -q --yes --no-install-recommends install {' '.join(missing)}",
+        f"apt-get -q --yes --no-install-recommends -o DPkg::Lock::Timeout=300 install {' '.join(missing)}",
     ):
         if subprocess.run(words.split(), env=environment, stdin=subprocess.DEVNULL, check=False).returncode:
             raise LabError(f"this failed, its own words are above: {words}")

@@ -21,7 +21,8 @@ from .model import LabError
 
 _POLL = 0.02, 0.5
 """Seconds between two questions whether a command has ended: at first, and at most. Each is guest's work."""
-_BETWEEN_GREETINGS = 0.5
+_BETWEEN_GREETINGS = 0.5, 30.0
+"""Seconds that an answer to a greeting may take: at first, and at most. A guest that is busy needs longer."""
 
 
 class Channel:
@@ -93,12 +94,15 @@ def human(channel: Channel, line: str) -> None:
 def agent(path: Path, seconds: float) -> Iterator[Channel]:
     """The agent of a machine, as soon as it answers. Raises LabError."""
     who = f"the agent of {path.parent.name}"
-    with _channel(path, who, _BETWEEN_GREETINGS) as channel:
+    wait, longest = _BETWEEN_GREETINGS
+    with _channel(path, who, wait) as channel:
         deadline = time.monotonic() + seconds
         # It answers in order: after the answer to the last greeting comes nothing of old.
         while not _greet(channel, random.getrandbits(30)):
             if time.monotonic() > deadline:
                 raise LabError(f"{who} does not answer within {seconds:.0f} s")
+            wait = min(2 * wait, longest)
+            channel.patience(wait)
         channel.patience(seconds)
         yield channel
 

@@ -78,7 +78,7 @@ def _is_of(group: Path, base: Path) -> bool:
     return Lab(name, base).group.path == group
 
 
-def until(true: Callable[[], bool], what: str, seconds: float = 15.0) -> None:
+def until(true: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -92,7 +92,11 @@ def said(lab: Lab, name: str, command: str) -> str:
 
 
 def pings(lab: Lab, name: str, address: str) -> bool:
-    return lab.ssh(name, f"ping -q -c1 -W1 {address}").returncode == 0
+    return lab.ssh(name, f"ping -q -c1 -W5 {address}").returncode == 0
+
+
+def hears_nothing(lab: Lab, name: str, address: str) -> bool:
+    return lab.ssh(name, f"ping -q -c1 -W1 {address}").returncode != 0
 
 
 @pytest.mark.kernel
@@ -140,7 +144,7 @@ def test_two_labs_at_once_know_nothing_of_each_other(lab: Lab, base: Path) -> No
         assert KIND == "vm" or second.known_hosts.read_text() != lab.known_hosts.read_text()
         second.power("pollux", "off")
         assert pings(lab, "castor", "192.0.2.12")
-        assert not pings(second, "castor", "192.0.2.12")
+        assert hears_nothing(second, "castor", "192.0.2.12")
     assert said(lab, "castor", "cat /run/which") == "first"
 
 
@@ -153,7 +157,7 @@ def test_a_cut_link_loses_its_carrier_on_both_ends_and_alone(lab: Lab) -> None:
             assert said(
                 lab, name, "cat /sys/class/net/link0/carrier /sys/class/net/link1/carrier"
             ).split() == ["0", "1"]
-        assert not pings(lab, "castor", "10.1.0.2")
+        assert hears_nothing(lab, "castor", "10.1.0.2")
         assert pings(lab, "castor", "10.2.0.2")
     finally:
         lab.restore(link)
@@ -164,7 +168,7 @@ def test_one_twin_may_lose_the_witness_alone(lab: Lab) -> None:
     path = cables("castor:witness")
     lab.cut(path)
     try:
-        assert not pings(lab, "castor", "10.3.0.3")
+        assert hears_nothing(lab, "castor", "10.3.0.3")
         assert pings(lab, "pollux", "10.3.0.3")
     finally:
         lab.restore(path)
@@ -185,14 +189,14 @@ def test_a_cut_survives_a_power_cycle(lab: Lab) -> None:
 @pytest.mark.kernel
 def test_a_slow_link_takes_its_time_both_ways(lab: Lab) -> None:
     link = cables("castor:pollux", 0)
-    lab.slow(link, "4mbit")
+    lab.slow(link, "2mbit")
     try:
-        # 1 MB at 500 kB/s, less the burst: far from what the busiest machine takes for it
+        # 1 MB at 250 kB/s, less the burst: far from what the busiest machine takes for it
         for name, address in ("castor", "10.1.0.2"), ("pollux", "10.1.0.1"):
-            assert _seconds(lab, name, address) > 1.5
+            assert _seconds(lab, name, address) > 2.5
     finally:
         lab.restore(link)
-    assert _seconds(lab, "castor", "10.1.0.2") < 1.5
+    assert _seconds(lab, "castor", "10.1.0.2") < 2.5
 
 
 def _seconds(lab: Lab, name: str, address: str) -> float:

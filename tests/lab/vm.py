@@ -71,7 +71,7 @@ for name in os.listdir("/proc"):
 class VirtualMachine:
     """A Box; its disks are qcow2 files over those of a machine that has started once and was frozen then."""
 
-    patience = 240.0
+    patience = 600.0
 
     def __init__(self, server: Server, room: Room, image: Path) -> None:
         """image: what build_vm made."""

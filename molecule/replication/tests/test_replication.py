@@ -32,12 +32,22 @@ def test_timers_run_twice_within_the_rpo(server: Server) -> None:
 
 
 def test_replicas_are_no_older_than_promised(host: Host, server: Server) -> None:
+    """By the timers alone; a busy machine may be late once."""
+    end = time.monotonic() + 180
+    while faults := late(host, server):
+        assert time.monotonic() < end, faults
+        time.sleep(5)
+
+
+def late(host: Host, server: Server) -> list[str]:
+    """What is wrong with the replicas of this server's machines at this moment."""
     ledger = json.loads(host.file("/var/lib/twin/reports/replication.json").content_string)["machines"]
+    faults = [f"{name}: {entry['failed']}" for name, entry in ledger.items() if entry["failed"]]
     for name in owned(host):
-        assert ledger[name]["failed"] is None
-        assert time.time() - ledger[name]["time"] < rpo(server, name)
+        if time.time() - ledger[name]["time"] >= rpo(server, name):
+            faults.append(f"{name} is as of {ledger[name]['time']}")
     machines = json.loads(host.check_output("twin info"))["machines"]
-    assert not [machine["late"] for machine in machines if machine["late"]]
+    return faults + [f"{machine['name']}: {machine['late']}" for machine in machines if machine["late"]]
 
 
 def test_replicas_cannot_be_written(host: Host, server: Server) -> None:

@@ -66,14 +66,14 @@ def test_a_limit_holds_for_all_pipes_together(tmp_path: Path) -> None:
     began = time.monotonic()
     for _unused in range(2):
         join(writer(500_000), into(tmp_path / "sink"), meter)
-    assert 0.4 < time.monotonic() - began < 1.5
+    assert 0.4 < time.monotonic() - began < 10
 
 
 def test_progress_is_told_even_when_nothing_flows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipe, "REPORT_EVERY", 0.05)
     told: list[Progress] = []
     with Meter(on_progress=told.append) as meter:
-        join(["sh", "-c", "printf 12345; sleep 0.5"], ["cat"], meter)
+        join(["sh", "-c", "printf 12345; sleep 1.5"], ["cat"], meter)
     assert len(told) > 4
     assert told[-1].count == 5
     assert all(earlier.count <= later.count for earlier, later in zip(told, told[1:], strict=False))
@@ -123,7 +123,7 @@ def test_a_host_pipes_into_itself(tmp_path: Path) -> None:
 
 
 def _until(true: object) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not true():  # type: ignore[operator]
         assert time.monotonic() < deadline, "it takes too long"
         time.sleep(0.02)

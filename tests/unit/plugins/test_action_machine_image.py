@@ -148,7 +148,7 @@ def test_a_silent_build_is_said_to_go_on(
 ) -> None:
     monkeypatch.setattr(action, "SILENCE", 0.05)
     monkeypatch.chdir(tmp_path)
-    bootstrap(f'echo "I: extracting" >&2; sleep 0.3; {BUILDS}')
+    bootstrap(f'echo "I: extracting" >&2; sleep 1; {BUILDS}')
     action.build(DEBIAN, str)
     assert len([line for line in said if line.endswith("extracting")]) > 2
 
@@ -199,10 +199,12 @@ def test_a_second_process_waits_for_the_first(
         fcntl.flock(lock, fcntl.LOCK_EX)
         other = threading.Thread(target=action.build, args=(image, str))
         other.start()
-        time.sleep(0.4)
+        end = time.monotonic() + 60
+        while "image a: another process builds it, waiting" not in said:
+            assert time.monotonic() < end
+            time.sleep(0.01)
         assert not list(action.cache().glob("*.tar.gz"))
     other.join()
-    assert "image a: another process builds it, waiting" in said
     assert len(list(action.cache().glob("*.tar.gz"))) == 1
 
 

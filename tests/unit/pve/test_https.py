@@ -218,10 +218,10 @@ def test_nothing_listens() -> None:
 
 
 def test_an_answer_that_does_not_come(server: Server) -> None:
-    host = client(server, api_timeout=0.3, token_id="ansible", token_secret=SECRET)
+    host = client(server, api_timeout=1, token_id="ansible", token_secret=SECRET)
     host.sleep = lambda _seconds: None
-    server.api.faults.requests.append(Fault("POST /access/groups", status=200, stall=1, times=None))
-    with pytest.raises(errors.Dropped, match="did not answer within 0.3 s"):
+    server.api.faults.requests.append(Fault("POST /access/groups", status=200, stall=3, times=None))
+    with pytest.raises(errors.Dropped, match="did not answer within 1 s"):
         host.post("access/groups", {"groupid": "admins"})
     assert host.counts["requests"] == 1
     assert host.get("access/groups/admins"), "it was done all the same, which is why it was not sent again"
@@ -252,10 +252,10 @@ def test_a_node_behind_the_proxy_that_is_gone(server: Server, status: int) -> No
 def test_questions_go_side_by_side(server: Server) -> None:
     host = client(server)
     host.get("version")
-    server.latency = 0.2
+    server.latency = 0.5
     began = time.monotonic()
     assert len(host.find_all([("version", {})] * 16)) == 16
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 6
     assert host.transport.tickets == 1  # type: ignore[attr-defined]
 
 
