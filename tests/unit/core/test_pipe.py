@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -61,12 +62,24 @@ def test_where_the_kernel_refuses_splice_the_data_is_copied(
     assert meter.count == SIZE == (tmp_path / "sink").stat().st_size
 
 
-def test_a_limit_holds_for_all_pipes_together(tmp_path: Path) -> None:
+def test_a_limit_holds_for_all_pipes_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that goes on only while the meter waits: a busy machine is neither late nor early by it."""
+    waits = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: sum(waits), sleep=waits.append)
+    monkeypatch.setattr(pipe, "time", clock)
     meter = Meter(limit=2_000_000)
-    began = time.monotonic()
     for _unused in range(2):
         join(writer(500_000), into(tmp_path / "sink"), meter)
-    assert 0.4 < time.monotonic() - began < 10
+    assert sum(waits) == pytest.approx(0.5)
+
+
+def test_two_pipes_at_the_same_moment_share_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(pipe, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=waits.append))
+    meter = Meter(limit=2_000_000)
+    for _pipe in range(2):
+        meter.passed(500_000)
+    assert waits == [0.25, 0.5]
 
 
 def test_progress_is_told_even_when_nothing_flows(monkeypatch: pytest.MonkeyPatch) -> None:
