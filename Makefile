@@ -84,7 +84,7 @@ artifact: venv
 	python3 tests/gates/artifact.py
 
 .PHONY: unit
-unit: schema ## tests that need no host: unit tests and the laws
+unit: venv ## tests that need no host: unit tests and the laws
 	coverage run --data-file=build/coverage/data.unit -m pytest
 
 .PHONY: fidelity
@@ -111,13 +111,8 @@ KIND = container
 export TWIN_LAB_KIND = $(KIND)
 export TWIN_LAB = $(if $(filter vm,$(KIND)),vm,lab)
 
-# Fetched before tests begin: those on a lab run in its network, from which nothing else is reached.
-.PHONY: schema
-schema: venv
-	@python3 tests/gates/schema.py >/dev/null
-
 .PHONY: lab
-lab: schema ## bring the lab up: castor, pollux and witness; KIND=vm gives the servers kernels of their own
+lab: venv ## bring the lab up: castor, pollux and witness; KIND=vm gives the servers kernels of their own
 	$(LAB) up --name $(TWIN_LAB)
 
 .PHONY: down
@@ -159,14 +154,14 @@ integration: lab ## modules and plugins on the lab, and the lab itself
 # Its name is known to the lab of every tool that a test starts.
 freebsd: export TWIN_LAB = freebsd
 .PHONY: freebsd
-freebsd: schema ## what runs on FreeBSD, on servers that behave as 14.3
+freebsd: venv ## what runs on FreeBSD, on servers that behave as 14.3
 	$(LAB) up --name $(TWIN_LAB) --freebsd 14.3
 	$(LAB) run --name $(TWIN_LAB) -- $(PYTEST) $(FREEBSD) $(ON_BOTH)
 
 # Not that of the demonstration, which begins with bare servers.
 proxmox: export TWIN_LAB = nodes
 .PHONY: proxmox
-proxmox: schema ## what runs on nodes of Proxmox VE, on servers that become such
+proxmox: venv ## what runs on nodes of Proxmox VE, on servers that become such
 	$(LAB) up --name $(TWIN_LAB) --proxmox 9.2
 	$(LAB) run --name $(TWIN_LAB) -- $(PYTEST) $(PROXMOX) tests/integration/test_connection_machine.py
 
@@ -218,6 +213,8 @@ vm-kernel: lab ## OpenZFS, and limits kept by control groups
 .PHONY: venv
 venv: packages ## the virtual environment of all these tools, build/venv
 	@tests/gates/venv test build/venv
+	@# Here, for the labs in which they are needed reach nothing outside.
+	@python3 tests/gates/schema.py >/dev/null
 
 .PHONY: packages
 packages:
