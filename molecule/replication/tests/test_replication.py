@@ -32,8 +32,8 @@ def test_timers_run_twice_within_the_rpo(server: Server) -> None:
 
 
 def test_replicas_are_no_older_than_promised(host: Host, server: Server) -> None:
-    """By the timers alone; a busy machine may be late once."""
-    end = time.monotonic() + 180
+    """By the timers alone; one that was late on a busy machine makes up for it within the shortest rpo."""
+    end = time.monotonic() + RPO["1m"]
     while faults := late(host, server):
         assert time.monotonic() < end, faults
         time.sleep(5)
